@@ -1,0 +1,1 @@
+"""Labelled images: what a data set is and how one is opened."""
