@@ -83,7 +83,7 @@ class Boxes:
         n = len(self.score)
         _freeze(self, "xyxy", np.float32, (n, 4))
         _freeze(self, "label_id", np.int64, (n,))
-        if n and not (0 <= self.label_id.min() and self.label_id.max() < len(self.labels)):
+        if n and not (self.label_id.min() >= 0 and self.label_id.max() < len(self.labels)):
             raise DataError(
                 f"Boxes.label_id holds {self.label_id.min()}..{self.label_id.max()}, "
                 f"but there are {len(self.labels)} labels (0-{len(self.labels) - 1})"
@@ -120,7 +120,7 @@ class Mask:
 
     def __post_init__(self) -> None:
         _freeze(self, "label_id", np.int32, (None, None))
-        if self.label_id.size and not (0 <= self.label_id.min() and self.label_id.max() < len(self.labels)):
+        if self.label_id.size and not (self.label_id.min() >= 0 and self.label_id.max() < len(self.labels)):
             raise DataError(
                 f"Mask.label_id holds {self.label_id.min()}..{self.label_id.max()}, "
                 f"but there are {len(self.labels)} labels (0-{len(self.labels) - 1})"
@@ -177,7 +177,9 @@ Result: TypeAlias = Classes | Boxes | Mask | Values | Embedding
 
 def _freeze(result: object, name: str, dtype: npt.DTypeLike, shape: Sequence[int | None]) -> None:
     found = np.asarray(getattr(result, name))
-    fits = found.ndim == len(shape) and all(s is None or s == f for s, f in zip(shape, found.shape, strict=True))
+    fits = found.ndim == len(shape) and all(
+        s is None or s == f for s, f in zip(shape, found.shape, strict=True)
+    )
     if not fits:
         wanted = "(" + ", ".join("any" if s is None else str(s) for s in shape) + ")"
         raise DataError(f"{type(result).__name__}.{name} must have shape {wanted}, not {found.shape}")

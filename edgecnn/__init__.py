@@ -1,0 +1,98 @@
+"""edgecnn: convolutional networks on small devices, with both numbers known: accuracy and latency.
+
+`import edgecnn` loads nothing heavy; each name below is imported when first used (PEP 562).
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgecnn.card import Card, InputSpec
+    from edgecnn.data import open_dataset
+    from edgecnn.data.info import inspect_dataset
+    from edgecnn.errors import (
+        CameraError,
+        CardError,
+        ConversionError,
+        DataError,
+        EdgecnnError,
+        MissingExtra,
+        ModelError,
+        TargetError,
+        TrainingError,
+    )
+    from edgecnn.evaluation import evaluate
+    from edgecnn.report import report
+    from edgecnn.results import Boxes, Classes, Embedding, Mask, Values
+    from edgecnn.runtime.benchmark import benchmark
+    from edgecnn.runtime.frames import frames
+    from edgecnn.runtime.model import Model, load
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Boxes": "edgecnn.results",
+    "CameraError": "edgecnn.errors",
+    "Card": "edgecnn.card",
+    "CardError": "edgecnn.errors",
+    "Classes": "edgecnn.results",
+    "ConversionError": "edgecnn.errors",
+    "DataError": "edgecnn.errors",
+    "EdgecnnError": "edgecnn.errors",
+    "Embedding": "edgecnn.results",
+    "InputSpec": "edgecnn.card",
+    "Mask": "edgecnn.results",
+    "MissingExtra": "edgecnn.errors",
+    "Model": "edgecnn.runtime.model",
+    "ModelError": "edgecnn.errors",
+    "TargetError": "edgecnn.errors",
+    "TrainingError": "edgecnn.errors",
+    "Values": "edgecnn.results",
+    "benchmark": "edgecnn.runtime.benchmark",
+    "evaluate": "edgecnn.evaluation",
+    "frames": "edgecnn.runtime.frames",
+    "inspect_dataset": "edgecnn.data.info",
+    "load": "edgecnn.runtime.model",
+    "open_dataset": "edgecnn.data",
+    "report": "edgecnn.report",
+}
+
+__all__ = [
+    "Boxes",
+    "CameraError",
+    "Card",
+    "CardError",
+    "Classes",
+    "ConversionError",
+    "DataError",
+    "EdgecnnError",
+    "Embedding",
+    "InputSpec",
+    "Mask",
+    "MissingExtra",
+    "Model",
+    "ModelError",
+    "TargetError",
+    "TrainingError",
+    "Values",
+    "__version__",
+    "benchmark",
+    "evaluate",
+    "frames",
+    "inspect_dataset",
+    "load",
+    "open_dataset",
+    "report",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'edgecnn' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

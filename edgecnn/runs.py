@@ -1,0 +1,155 @@
+"""A run folder: what every stage writes into it and reads from it. Learning and shipping meet here.
+
+    card.json          what the numbers mean         train
+    recipe.json        how they were learned         train
+    model.keras        the numbers                   train (best epoch)
+    history.csv        one line for each epoch       train
+    training.json      outcome: per class, confusion train
+    checkpoints/       to resume from                train
+    float32.tflite …   <scheme>.tflite               convert
+    measurements.jsonl one line for each measurement evaluate, bench
+
+Weights in a run never change; later stages only add files. Every number traces to a lineage.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from edgecnn import card as cards
+from edgecnn import files
+from edgecnn.card import Card
+from edgecnn.errors import DataError
+
+SCHEMES = ("float32", "float16", "dynamic", "int8")
+
+
+@dataclass(frozen=True)
+class Run:
+    """Names of the files in a run folder."""
+
+    path: Path
+
+    @property
+    def card(self) -> Path:
+        """What the model's numbers mean, as JSON."""
+        return self.path / "card.json"
+
+    @property
+    def recipe(self) -> Path:
+        """How the model was learned, as JSON."""
+        return self.path / "recipe.json"
+
+    @property
+    def model(self) -> Path:
+        """The Keras model of the best epoch."""
+        return self.path / "model.keras"
+
+    @property
+    def history(self) -> Path:
+        """One CSV line for each epoch."""
+        return self.path / "history.csv"
+
+    @property
+    def training(self) -> Path:
+        """The outcome on validation data, as JSON."""
+        return self.path / "training.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of what `--resume` needs."""
+        return self.path / "checkpoints"
+
+    @property
+    def measurements(self) -> Path:
+        """JSON lines, one `Measurement` each."""
+        return self.path / "measurements.jsonl"
+
+    def tflite(self, scheme: str) -> Path:
+        """The converted model of one scheme."""
+        return self.path / f"{scheme}.tflite"
+
+    def read_card(self) -> Card:
+        """The run's card.
+
+        Raises:
+            DataError: this is not a run folder.
+            CardError: the card cannot be understood.
+        """
+        if not self.card.is_file():
+            raise DataError(
+                f"{self.path} is not a run: it has no {self.card.name}. Make one with: edgecnn train"
+            )
+        return cards.from_json(self.card.read_text(encoding="utf-8"), str(self.card))
+
+
+def is_run(path: Path) -> bool:
+    """Whether the folder holds a run (its card is there)."""
+    return Run(path).card.is_file()
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One measured or estimated line about one model file.
+
+    Attributes:
+        model: path of the file as given, or the run and file name.
+        scheme: float32, float16, dynamic, int8; "keras" for a run itself; "" where unknown.
+        device: what it ran on, such as the CPU's name.
+        metrics: accuracy by name, intervals and per-class lists included; JSON values; {} if not judged.
+        latency_ms: p50, p90, p99, mean of the whole `Model(image)` and of its stages; {} if not timed.
+        size_bytes: of the file.
+        environment: runtime, version, threads, delegate, warm-up, runs, OS, date, data set.
+        source: measured here, or estimated from a profile. Never mixed in one figure.
+        sha256: of the file that was measured, so that a rewritten file is noticed.
+    """
+
+    model: str
+    scheme: str
+    device: str
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    latency_ms: Mapping[str, Any] = field(default_factory=dict)
+    size_bytes: int = 0
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    source: Literal["measured", "estimated"] = "measured"
+    sha256: str = ""
+
+
+def append(path: Path, measurement: Measurement) -> None:
+    """Add one line to a measurements file, flushed to disk; a line torn by a power cut is closed first."""
+    line = json.dumps(asdict(measurement), ensure_ascii=False) + "\n"
+    with path.open("ab+") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            torn = file.read(1) != b"\n"
+            line = "\n" + line if torn else line
+        file.write(line.encode("utf-8"))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def measurements(path: Path) -> Iterator[Measurement]:
+    """The lines of a measurements file, oldest first; none where the file is missing.
+
+    Raises:
+        DataError: a line that cannot be read; says which.
+    """
+    if not path.exists():
+        return
+    known = {f.name for f in fields(Measurement)}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            raw = json.loads(line)
+            yield Measurement(**{name: raw[name] for name in known if name in raw})
+        except (ValueError, TypeError) as error:
+            raise DataError(f"{path}:{number}: not a measurement ({error}). Delete the line.") from None
+
+
+def write_card(run: Run, card: Card) -> None:
+    """Write the run's card in one step."""
+    files.write_text(run.card, cards.to_json(card))
