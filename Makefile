@@ -1,0 +1,46 @@
+# Two commands on a fresh machine with Python 3.11 or newer, make, and network to a package index:
+#   make quickstart   train, quantize, judge and run a model on built-in scenes; ends with a report
+#   make test         style, types, architecture, tests
+# Each sets up what it needs in .venv by itself. make bench runs the long measurements.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+JOBS ?= 2
+
+.PHONY: quickstart test lint bench clean
+
+quickstart: $(VENV)/all.stamp
+	$(BIN)/edgecnn quickstart --out quickstart --force
+
+test: $(VENV)/dev.stamp lint
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/dev.stamp
+	$(BIN)/python benchmarks/runtime_overhead.py
+	$(BIN)/python benchmarks/one_image.py
+	$(BIN)/python benchmarks/feed.py
+	$(BIN)/python benchmarks/resume.py
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else \
+	  f"edgecnn needs Python 3.11 or newer, but $(PYTHON) is {v[0]}.{v[1]}. Try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/all.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable '.[all]'
+	@touch $@
+
+$(VENV)/dev.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/all.stamp
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info quickstart

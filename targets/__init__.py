@@ -1,0 +1,1 @@
+"""Devices: what each can run, how fast, in how much memory."""
