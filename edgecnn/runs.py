@@ -12,6 +12,7 @@
 Weights in a run never change; later stages only add files. Every number traces to a lineage.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -139,17 +140,43 @@ def measurements(path: Path) -> Iterator[Measurement]:
     """
     if not path.exists():
         return
-    known = {f.name for f in fields(Measurement)}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            raw = json.loads(line)
-            yield Measurement(**{name: raw[name] for name in known if name in raw})
-        except (ValueError, TypeError) as error:
-            raise DataError(f"{path}:{number}: not a measurement ({error}). Delete the line.") from None
+    for number, line in enumerate(path.read_bytes().split(b"\n"), 1):  # text may hold other line separators
+        if line.strip():
+            try:
+                yield _measurement(json.loads(line))
+            except (ValueError, TypeError, RecursionError) as error:
+                raise DataError(f"{path}:{number}: not a measurement ({error}). Delete the line.") from None
+
+
+def fingerprint(path: Path) -> str:
+    """The SHA-256 of a file, in hex: what `Measurement.sha256` holds.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def write_card(run: Run, card: Card) -> None:
     """Write the run's card in one step."""
     files.write_text(run.card, cards.to_json(card))
+
+
+def _measurement(raw: object) -> Measurement:
+    if not isinstance(raw, dict):
+        raise TypeError(f"an object is wanted, not {type(raw).__name__}")
+    kept = {f.name: raw[f.name] for f in fields(Measurement) if f.name in raw}
+    for name, value in kept.items():
+        wanted = _TYPES.get(name, str)
+        if not isinstance(value, wanted) or isinstance(value, bool):
+            raise TypeError(f"{name} must be of type {wanted.__name__}, not {type(value).__name__}")
+    if kept.get("source", "measured") not in ("measured", "estimated"):
+        raise ValueError(f"source must be measured or estimated, not {kept['source']!r}")
+    return Measurement(**kept)
+
+
+_TYPES: dict[str, type] = {"metrics": dict, "latency_ms": dict, "environment": dict, "size_bytes": int}

@@ -2,6 +2,7 @@
 
 from edgecnn.evaluation.agreement import UNDECIDED, Agreement
 from edgecnn.evaluation.judge import Evaluation, Judged, Predict, Progress, agreement, evaluate
+from edgecnn.evaluation.measure import measurement
 
 __all__ = [
     "UNDECIDED",
@@ -12,4 +13,5 @@ __all__ = [
     "Progress",
     "agreement",
     "evaluate",
+    "measurement",
 ]
