@@ -16,6 +16,10 @@ from edgecnn.tasks import classification
 class Task(Protocol):
     """What a task module offers."""
 
+    @property
+    def ROLES(self) -> tuple[str, ...]:  # noqa: N802  (a constant of the module)
+        """The roles of the outputs that `decode` reads."""
+
     def decode(self, outputs: Mapping[str, Array], view: View, card: Card) -> Result:
         """Turn output tensors, by role, in real numbers and without the batch axis, into a result."""
 

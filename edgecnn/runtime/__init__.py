@@ -1,0 +1,1 @@
+"""How a .tflite runs: file to interpreter, image to result, source to frames, and how long it takes."""

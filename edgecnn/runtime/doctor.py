@@ -1,0 +1,255 @@
+"""Is this machine fit to run models, and if not, what to do: `edgecnn doctor`.
+
+Looks without changing anything; imports the TFLite runtimes and OpenCV, but nothing of the learning side.
+Every finding that is a problem says what to do about it.
+"""
+
+import os
+import platform
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
+
+import cv2
+import numpy as np
+
+from edgecnn.errors import EdgecnnError
+from edgecnn.runtime import interpreter
+from edgecnn.runtime.environment import cores, environment, processor_name
+
+Status: TypeAlias = Literal["ok", "note", "problem"]
+
+_LITERT_GLIBC: Final = (2, 27)  # manylinux_2_27, the tag of its wheels
+_NO_LITERT: Final = ("armv7l", "armv6l", "i686", "riscv64")  # no wheels for these
+
+# extra: import name to the name pip knows
+_EXTRAS: Final[Mapping[str, Mapping[str, str]]] = {
+    "train": {
+        "tensorflow": "tensorflow",
+        "tf_keras": "tf-keras",
+        "tensorflow_model_optimization": "tensorflow-model-optimization",
+    },
+    "convert": {"ai_edge_quantizer": "ai-edge-quantizer"},
+    "report": {"matplotlib": "matplotlib", "jinja2": "jinja2"},
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        name: what.
+        status: "ok"; "note" where something is missing that not everyone needs; "problem".
+        found: what was found.
+        advice: what to do; empty where nothing has to be done.
+    """
+
+    name: str
+    status: Status
+    found: str
+    advice: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The check as JSON-ready values."""
+        return asdict(self)
+
+
+def doctor() -> list[Check]:
+    """Look at the machine: one `Check` for each thing that decides whether, and how fast, models run."""
+    return [
+        Check("python", "ok", f"{platform.python_version()} ({sys.executable})"),
+        system(platform.machine(), "-".join(platform.libc_ver())),
+        processor(environment()),
+        numpy_version(np.__version__),
+        opencv(
+            cv2.__version__, cv2.getBuildInformation(), _versions(("opencv-python", "opencv-python-headless"))
+        ),
+        *runtimes(),
+        cameras(Path("/dev"), Path("/sys/class/video4linux")),
+        *(extra(name, _found(modules), _versions(modules.values())) for name, modules in _EXTRAS.items()),
+    ]
+
+
+def system(machine: str, libc: str) -> Check:
+    """The operating system, and whether LiteRT has a wheel for it.
+
+    Args:
+        machine: as `platform.machine()` says it.
+        libc: name and version, such as "glibc-2.36".
+    """
+    found = f"{environment()['os']}, {machine}, {libc or 'unknown C library'}"
+    if machine in _NO_LITERT:
+        return Check(
+            "system",
+            "problem",
+            found,
+            f"LiteRT has no wheel for {machine}. Use a 64-bit system, or with Python 3.11: "
+            "pip install 'edgecnn[tflite-runtime]'",
+        )
+    name, _, number = libc.partition("-")
+    if name == "glibc" and _numbers(number) < _LITERT_GLIBC:
+        wanted = ".".join(str(part) for part in _LITERT_GLIBC)
+        return Check("system", "problem", found, f"LiteRT needs glibc {wanted} or newer. Upgrade the system.")
+    return Check("system", "ok", found)
+
+
+def processor(machine: Mapping[str, Any]) -> Check:
+    """The processor and what decides its speed; `machine` as `environment()` gives it."""
+    features = machine.get("processor_features", [])
+    parts = [f"{processor_name()}, {cores()} cores", ", ".join(features) or "no vector instructions known"]
+    parts += [f"{machine['temperature_c']} °C"] if "temperature_c" in machine else []
+    throttled = str(machine.get("throttled", "0"))
+    if throttled not in ("0", "0x0"):
+        return Check(
+            "processor",
+            "problem",
+            "; ".join(parts),
+            f"The board throttles or did ({throttled}): cool it, or give it a stronger power supply.",
+        )
+    governor = machine.get("governor")
+    if governor not in (None, "performance"):
+        parts.append(f"governor {governor}")
+        return Check(
+            "processor",
+            "note",
+            "; ".join(parts),
+            "Latencies vary with the clock; for steady ones: sudo cpupower frequency-set -g performance",
+        )
+    return Check("processor", "ok", "; ".join(parts))
+
+
+def numpy_version(number: str) -> Check:
+    """NumPy, new enough."""
+    if _numbers(number) < (1, 26):
+        return Check("numpy", "problem", number, "Too old. pip install 'numpy>=1.26'")
+    return Check("numpy", "ok", number)
+
+
+def opencv(number: str, build: str, packages: Mapping[str, str]) -> Check:
+    """OpenCV, whether it reads videos, and whether two of its packages overwrite each other.
+
+    Args:
+        number: its version.
+        build: its build information.
+        packages: the OpenCV packages installed, with their versions.
+    """
+    if len(packages) > 1:
+        both = " and ".join(f"{name} {found}" for name, found in packages.items())
+        return Check(
+            "opencv",
+            "problem",
+            f"{number}; {both} share one folder",
+            f"Keep one: pip uninstall -y {' '.join(packages)} && pip install opencv-python",
+        )
+    enabled = [name for name in ("FFMPEG", "GStreamer", "v4l/v4l2") if _is_built_in(build, name)]
+    if "FFMPEG" not in enabled and "GStreamer" not in enabled:
+        return Check(
+            "opencv", "note", f"{number}, without video files", "To read videos: pip install opencv-python"
+        )
+    return Check("opencv", "ok", f"{number} ({', '.join(enabled)})")
+
+
+def runtimes() -> list[Check]:
+    """The TFLite runtimes: which are there, which work, which one `load` takes."""
+    checks: list[Check] = []
+    there = interpreter.installed()
+    for name in interpreter.BACKENDS:
+        title = f"runtime {name}"
+        if name not in there:
+            checks.append(_missing_runtime(title, name, alone=not there))
+            continue
+        try:
+            backend = interpreter.choose(name)
+        except EdgecnnError as error:
+            status: Status = "problem" if name == there[0] else "note"
+            checks.append(Check(title, status, "installed, but does not work", str(error)))
+            continue
+        taken = "used" if name == there[0] else "used with --backend"
+        checks.append(Check(title, "ok", f"{backend.version}, {taken}"))
+    return checks
+
+
+def cameras(devices: Path, descriptions: Path) -> Check:
+    """Cameras the system knows.
+
+    Args:
+        devices: /dev.
+        descriptions: /sys/class/video4linux.
+    """
+    found = sorted(devices.glob("video*"), key=lambda path: (len(path.name), path.name))
+    if not found:
+        return Check("cameras", "note", "none", "Plug one in, or use files and videos.")
+    named = []
+    for device in found:
+        description = descriptions / device.name / "name"
+        title = description.read_text(errors="replace").strip() if description.is_file() else "unknown"
+        named.append(f"{device} ({title})")
+    if not all(os.access(device, os.R_OK | os.W_OK) for device in found):
+        return Check(
+            "cameras",
+            "problem",
+            ", ".join(named),
+            "No right to open them: sudo usermod -aG video $USER, then log in again.",
+        )
+    return Check("cameras", "ok", ", ".join(named))
+
+
+def extra(name: str, found: Mapping[str, bool], versions: Mapping[str, str]) -> Check:
+    """One optional extra.
+
+    Args:
+        name: as in pip install 'edgecnn[name]'.
+        found: for each of its modules, whether it could be imported.
+        versions: of its packages, by the name that pip knows.
+    """
+    title = f"extra {name}"
+    install = f"pip install 'edgecnn[{name}]'"
+    missing = [module for module, there in found.items() if not there]
+    if missing:
+        return Check(title, "note", f"{', '.join(missing)} not installed", install)
+    said = ", ".join(f"{package} {number}" for package, number in versions.items())
+    tensorflow, keras = versions.get("tensorflow"), versions.get("tf-keras")
+    if tensorflow and keras and _numbers(tensorflow)[:2] != _numbers(keras)[:2]:
+        wanted = ".".join(str(part) for part in _numbers(tensorflow)[:2])
+        return Check(
+            title, "problem", said, f"They must have the same number: pip install 'tf-keras=={wanted}.*'"
+        )
+    return Check(title, "ok", said)
+
+
+def _missing_runtime(title: str, name: str, *, alone: bool) -> Check:
+    install = "pip install ai-edge-litert" if name == "litert" else "pip install 'edgecnn[tflite-runtime]'"
+    return Check(
+        title, "problem" if alone else "note", "not installed", install if alone or name == "litert" else ""
+    )
+
+
+def _found(modules: Mapping[str, str]) -> dict[str, bool]:
+    return {module: find_spec(module) is not None for module in modules}
+
+
+def _versions(packages: Iterable[str]) -> dict[str, str]:
+    versions = {}
+    for package in packages:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+def _is_built_in(build: str, name: str) -> bool:
+    lines = [line.split(":", 1)[1] for line in build.splitlines() if line.strip().startswith(f"{name}:")]
+    return any("YES" in line for line in lines)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """The numbers at the start of a version: (2, 36) of "2.36", (1, 26, 4) of "1.26.4rc1"."""
+    match = re.match(r"\d+(\.\d+)*", text)
+    return tuple(int(part) for part in match[0].split(".")) if match else ()

@@ -1,0 +1,164 @@
+"""Where images come from: a file, a folder, a pattern, a video, several of them; each becomes a `Frame`.
+
+Frames are read one at a time, when asked for. Decoding an image file is `edgecnn.image_file`'s; this module
+says what comes after what, and knows when a video ends too early.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from glob import glob, has_magic
+from pathlib import Path
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from edgecnn import image_file
+from edgecnn.errors import DataError
+
+Image: TypeAlias = npt.NDArray[np.uint8]
+
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mjpeg", ".mjpg", ".mpg", ".h264"}
+)
+"""Endings that are opened as a video, lower case."""
+
+_COMPLETE = 0.9
+"""A video that gives less than this share of its announced frames was cut off. Some containers only announce
+duration times frame rate, which is off by a few frames, so less than everything is no proof."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Frame:
+    """One image and where it comes from.
+
+    Attributes:
+        image: (h, w, 3) uint8 BGR; the receiver's own.
+        index: how many frames the iteration gave before this one.
+        time_s: `time.monotonic()` when the image was there.
+        name: where a person finds it: the file's path; of a video, `path#number`, first frame 0.
+    """
+
+    image: Image
+    index: int
+    time_s: float
+    name: str
+
+
+def frames(
+    source: Path | str | Sequence[Path | str], *, on_error: Callable[[DataError], object] | None = None
+) -> Iterator[Frame]:
+    """The images of one or several sources, one after the other.
+
+    Args:
+        source: an image file; a folder, whose image files come in the order of their names; a pattern such as
+            `shots/*.jpg`, `**` for any depth; a video file; or a sequence of these.
+        on_error: called with what is wrong with one file, which is then left out (a video: the rest of it).
+            None raises it instead, which ends the iteration.
+
+    Raises:
+        DataError: a source does not exist or holds no image, or a file cannot be read; names it. The first is
+            raised here, before any frame is read.
+    """
+    sources = [source] if isinstance(source, str | Path) else list(source)
+    if not sources:
+        raise DataError("no source given. Give an image, a folder, a pattern or a video.")
+    paths: list[Path] = []
+    for one in sources:
+        try:
+            paths.extend(_paths(one))
+        except DataError as error:
+            if on_error is None:
+                raise
+            on_error(error)
+    return _numbered(paths, on_error)
+
+
+def _numbered(paths: Sequence[Path], on_error: Callable[[DataError], object] | None) -> Iterator[Frame]:
+    index = 0
+    for path in paths:
+        try:
+            for image, name in _images(path):
+                yield Frame(image, index, time.monotonic(), name)
+                index += 1
+        except DataError as error:
+            if on_error is None:
+                raise
+            on_error(error)
+
+
+def _paths(source: Path | str) -> list[Path]:
+    """The files that a source stands for."""
+    path = Path(source)
+    if path.is_dir():
+        return _in_folder(path)
+    if path.exists():
+        return [path]
+    if has_magic(str(source)):
+        found = sorted(Path(match) for match in glob(str(source), recursive=True))  # noqa: PTH207  (absolute ones, too)
+        images = [match for match in found if match.is_file() and _suffix(match) in _READABLE]
+        if not images:
+            raise DataError(f"{source}: no image or video matches this pattern")
+        return images
+    raise DataError(f"{source}: there is no such file or folder")
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise DataError(f"{folder}: the folder cannot be read ({error.strerror})") from None
+    images = [
+        entry
+        for entry in entries
+        if _suffix(entry) in image_file.IMAGE_SUFFIXES and not entry.name.startswith(".")
+    ]
+    if not images:
+        deeper = f" Its subfolders are not searched; use '{folder}/**/*.jpg' for that."
+        below = deeper if any(entry.is_dir() for entry in entries) else ""
+        raise DataError(
+            f"{folder}: no image in this folder ({', '.join(sorted(image_file.IMAGE_SUFFIXES))}).{below}"
+        )
+    return images
+
+
+def _images(path: Path) -> Iterator[tuple[Image, str]]:
+    if _suffix(path) in VIDEO_SUFFIXES:
+        yield from _video(path)
+    else:
+        yield image_file.read(path), str(path)
+
+
+def _video(path: Path) -> Iterator[tuple[Image, str]]:
+    if not path.stat().st_size:
+        raise DataError(f"{path}: the file is empty (0 bytes). Remove it or copy it again.")
+    capture = cv2.VideoCapture(str(path))
+    try:
+        if not capture.isOpened():
+            raise DataError(
+                f"{path}: cannot be opened as a video: not one, cut off, or in a format this OpenCV does not "
+                "read. Copy it again, or convert it: ffmpeg -i IN out.mp4"
+            )
+        announced = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))  # 0 or less where the container does not say
+        number = 0
+        while True:
+            there, image = capture.read()
+            if not there:
+                break
+            yield np.asarray(image, np.uint8), f"{path}#{number}"
+            number += 1
+    finally:
+        capture.release()
+    if not number:
+        raise DataError(f"{path}: not one frame could be read from this video. Copy it again or remove it.")
+    if number < _COMPLETE * announced:
+        raise DataError(f"{path}: ends after {number} of {announced} frames: truncated. Copy it again.")
+
+
+def _suffix(path: Path) -> str:
+    return path.suffix.lower()
+
+
+_READABLE = image_file.IMAGE_SUFFIXES | VIDEO_SUFFIXES

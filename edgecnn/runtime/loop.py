@@ -1,0 +1,116 @@
+"""Frames through a model, one after the other: what `edgecnn run` does, for any program.
+
+with edgecnn.load("cats.tflite") as model:
+    for seen in edgecnn.run(model, "photos/"):
+        print(seen.frame.name, seen.result.label, seen.timings.total_ms)
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from edgecnn import files
+from edgecnn.errors import DataError
+from edgecnn.image import Image
+from edgecnn.results import Result
+from edgecnn.runtime.frames import Frame, frames
+from edgecnn.runtime.model import Model, Timings
+from edgecnn.tasks import TASKS
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Seen:
+    """One frame, what the model says about it, and what that took.
+
+    Attributes:
+        frame: the image and where it comes from.
+        task: a key of `edgecnn.tasks.TASKS`.
+        result: in pixels of `frame.image`.
+        timings: of this frame.
+        picture: the annotated picture's file; None where none was asked for.
+    """
+
+    frame: Frame
+    task: str
+    result: Result
+    timings: Timings
+    picture: Path | None = None
+
+    def as_dict(self, *, top: int | None = None) -> dict[str, Any]:
+        """JSON-ready: source, task, results (the `top` best), latency_ms of each stage."""
+        return {
+            "source": self.frame.name,
+            "task": self.task,
+            "results": self.result.records(top),
+            "latency_ms": {
+                "prepare": round(self.timings.prepare_ms, 4),
+                "invoke": round(self.timings.invoke_ms, 4),
+                "decode": round(self.timings.decode_ms, 4),
+                "total": round(self.timings.total_ms, 4),
+            },
+        }
+
+    def drawn(self) -> Image:
+        """A copy of the frame's image with the result drawn on it."""
+        return TASKS[self.task].draw(self.frame.image, self.result)
+
+
+def run(
+    model: Model,
+    source: Path | str | Sequence[Path | str],
+    *,
+    save: Path | None = None,
+    force: bool = False,
+    on_error: Callable[[DataError], object] | None = None,
+) -> Iterator[Seen]:
+    """Run every image of the sources through the model, each when it is asked for.
+
+    Args:
+        model: stays open.
+        source: see `edgecnn.runtime.frames.frames`.
+        save: a folder for annotated pictures, `<name>.jpg`; made if missing.
+        force: overwrite pictures that are there.
+        on_error: told what is wrong with a file, which is then left out; None raises it.
+
+    Raises:
+        DataError: a source does not exist or cannot be read, or a picture is there already.
+        ModelError: the model failed while running.
+    """
+    taken: set[str] = set()
+    for frame in frames(source, on_error=on_error):
+        result, timings = model.timed(frame.image)
+        seen = Seen(frame, model.card.task, result, timings)
+        if save is not None:
+            picture = _picture(save, frame, taken, force)
+            write_picture(picture, seen.drawn())
+            seen = Seen(frame, model.card.task, result, timings, picture)
+        yield seen
+
+
+def write_picture(path: Path, image: Image) -> None:
+    """Write an image as JPEG, in one step.
+
+    Raises:
+        DataError: OpenCV cannot encode it.
+    """
+    done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 92])
+    if not done:
+        raise DataError(f"{path}: an image of shape {image.shape} cannot be written as JPEG")
+    files.write_bytes(path, data.tobytes())
+
+
+def _picture(folder: Path, frame: Frame, taken: set[str], force: bool) -> Path:
+    """A name for the frame's picture, unlike those of the frames before."""
+    stem = Path(frame.name).name.replace("#", "-").rsplit(".jpg", 1)[0]
+    name, number = f"{stem}.jpg", 1
+    while name in taken:
+        number += 1
+        name = f"{stem}-{number}.jpg"
+    taken.add(name)
+    path = folder / name
+    if path.exists() and not force:
+        raise DataError(f"{path} is there already. Choose another folder, or overwrite with force (--force).")
+    return path

@@ -1,0 +1,241 @@
+"""A model that answers: load a `.tflite`, give it an image, get a result.
+
+Puts the pieces together and holds the interpreter: `edgecnn.graph` says whether the file is safe to run,
+`runtime.meaning` what its numbers mean, `image` makes the tensor, the task reads the outputs.
+"""
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from edgecnn import image as images
+from edgecnn.card import Card, Color, Fit
+from edgecnn.errors import ModelError
+from edgecnn.graph import reader, safety
+from edgecnn.graph.view import Graph, Tensor
+from edgecnn.image import Array, Image, View
+from edgecnn.results import Result
+from edgecnn.runtime.interpreter import Backend, Delegation, Interpreter, model_bytes, open_interpreter
+from edgecnn.runtime.meaning import Meaning, understand
+from edgecnn.runtime.stranger import Given
+from edgecnn.tasks import TASKS
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Where the time of one image went, in milliseconds of wall time."""
+
+    prepare_ms: float
+    invoke_ms: float
+    decode_ms: float
+
+    @property
+    def total_ms(self) -> float:
+        """From the image to the result."""
+        return self.prepare_ms + self.invoke_ms + self.decode_ms
+
+
+def load(
+    path: Path | str,
+    *,
+    threads: int = 1,
+    backend: str | None = None,
+    card: Card | None = None,
+    labels: Path | str | Sequence[str] | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+    color: Color | None = None,
+    fit: Fit | None = None,
+    task: str | None = None,
+    size_wh: tuple[int, int] | None = None,
+) -> "Model":
+    """Load a model, with or without a card.
+
+    What is given here comes first, then the card inside the file, then TFLite Metadata, then defaults that
+    are no guess; `Model.assumptions` says which were taken.
+
+    Args:
+        path: a `.tflite` file. It is read once: the model keeps working when the file changes or vanishes.
+        threads: how many the interpreter may use. One leaves the other cores to the rest of the robot, and is
+            the fastest for small models; measure.
+        backend: "litert" or "tflite-runtime"; None takes the first that is installed.
+        card: instead of the one in the file.
+        labels: a label file (one name for each line, or Coral's numbered lines), or the names themselves.
+        mean: subtracted from a pixel 0..255; one number, or one for each channel.
+        std: what the difference is then divided by.
+        color: "rgb", "bgr" or "gray".
+        fit: "stretch", "letterbox" or "crop".
+        task: a key of `edgecnn.tasks.TASKS`.
+        size_wh: width and height of the image, for a model that takes any.
+
+    Raises:
+        ModelError: the file cannot be read, would not run safely, or takes or gives what edgecnn does not
+            know.
+        CardError: the card does not fit the model, or something must be known that nobody said.
+        DataError: the label file cannot be read.
+        MissingExtra: the backend asked for is not installed.
+    """
+    path = Path(path)
+    given = Given(card, labels, mean, std, color, fit, task, size_wh)
+    content = model_bytes(path)
+    graph = reader.read(content, str(path))
+    safety.check(graph)
+    size_is_open = any(graph.tensors[index].is_dynamic for index in graph.inputs)
+    # a model that cannot run at all should be told so before anything else is asked about it
+    opened = None if size_is_open else open_interpreter(content, str(path), threads=threads, backend=backend)
+    meaning = understand(graph, path, given)
+    spec = meaning.card.input
+    shapes = {0: (1, spec.height, spec.width, spec.channels)}
+    interpreter = opened or open_interpreter(
+        content, str(path), threads=threads, backend=backend, shapes=shapes
+    )
+    return Model(path, graph, meaning, interpreter)
+
+
+class Model:
+    """A loaded model. Call it with an image; use it in a `with` block, or close it.
+
+    Several threads may call it: they take turns. One model in each thread is faster.
+
+    Attributes:
+        path: the file it came from.
+        graph: operators and tensors of the file.
+        card: what its numbers mean.
+        assumptions: one sentence for each thing about it that nobody said.
+    """
+
+    def __init__(self, path: Path, graph: Graph, meaning: Meaning, interpreter: Interpreter) -> None:
+        self.path = path
+        self.graph = graph
+        self.card: Card = meaning.card
+        self.assumptions: tuple[str, ...] = meaning.assumptions
+        self._interpreter = interpreter
+        self._lock = threading.Lock()
+        self._task = TASKS[meaning.card.task]
+        self._input = graph.tensors[graph.inputs[0]]
+        scale, zero_point = _quantization(self._input)
+        if self._input.dtype == "uint8" and not scale:
+            scale = 1.0  # without quantization the integers are the real numbers
+        self._table = images.lookup(self.card.input, self._input.dtype, scale=scale, zero_point=zero_point)
+        spec = self.card.input
+        self._tensor = np.empty((1, spec.height, spec.width, spec.channels), self._table.dtype)
+        self._outputs = [
+            (role, position, *_quantization(graph.tensors[graph.outputs[position]]))
+            for role, position in meaning.roles.items()
+        ]
+
+    def __call__(self, image: Image) -> Result:
+        """What the model says about an image.
+
+        Args:
+            image: uint8, (h, w, 3) BGR or (h, w) grey, any size; not changed.
+
+        Raises:
+            DataError: not such an image.
+            ModelError: the model is closed, or failed while running.
+        """
+        return self._run(image)[0]
+
+    def timed(self, image: Image) -> tuple[Result, Timings]:
+        """What the model says about an image, and where the time went. Raises as calling the model does."""
+        result, start, prepared, invoked, end = self._run(image)
+        return result, Timings((prepared - start) * 1e3, (invoked - prepared) * 1e3, (end - invoked) * 1e3)
+
+    def map(self, images: Iterable[Image]) -> Iterator[Result]:
+        """The result of each image, in order, computed when asked for."""
+        return map(self, images)
+
+    def prepare(self, image: Image) -> tuple[Array, View]:
+        """The input tensor of an image, new, and where the image lies in it: see `edgecnn.image.prepare`."""
+        return images.prepare(image, self._table, self.card.input)
+
+    def raw(self, tensor: Array) -> dict[str, Array]:
+        """Outputs by role for an input tensor.
+
+        Args:
+            tensor: of the input's own shape and dtype, such as `prepare` gives.
+
+        Returns:
+            Real numbers, float32, without the batch axis; integers without quantization stay integers.
+
+        Raises:
+            ModelError: another shape or dtype, or the model is closed or failed while running.
+        """
+        mine = self._tensor
+        if tensor.shape != mine.shape or tensor.dtype != mine.dtype:
+            raise ModelError(
+                f"{self.path}: takes {mine.dtype} {mine.shape}, not {tensor.dtype} {tensor.shape}"
+            )
+        with self._lock:
+            self._interpreter.write(0, tensor)
+            self._interpreter.invoke()
+            return self._read()
+
+    def invoke(self) -> None:
+        """Run the bare interpreter again on the input it has: what a benchmark compares with."""
+        with self._lock:
+            self._interpreter.invoke()
+
+    @property
+    def backend(self) -> Backend:
+        """The runtime that computes, and its version."""
+        return self._interpreter.backend
+
+    @property
+    def threads(self) -> int:
+        """How many threads the interpreter may use."""
+        return self._interpreter.threads
+
+    def delegation(self) -> Delegation:
+        """Which operators run on which kernels."""
+        with self._lock:
+            return self._interpreter.delegation()
+
+    def close(self) -> None:
+        """Give the memory back. A closed model refuses to work; closing twice does no harm."""
+        with self._lock:
+            self._interpreter.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Model {self.path} ({self.card.task}, {len(self.card.labels)} labels, {self.backend.name})>"
+
+    def _run(self, image: Image) -> tuple[Result, float, float, float, float]:
+        with self._lock:
+            start = perf_counter()
+            tensor, view = images.prepare(image, self._table, self.card.input, out=self._tensor)
+            self._interpreter.write(0, tensor)
+            prepared = perf_counter()
+            self._interpreter.invoke()
+            invoked = perf_counter()
+            result = self._task.decode(self._read(), view, self.card)
+            return result, start, prepared, invoked, perf_counter()
+
+    def _read(self) -> dict[str, Array]:
+        outputs = {}
+        for role, position, scale, zero_point in self._outputs:
+            value = self._interpreter.read(position)[0]
+            if scale:  # widen before subtracting: int8 -128 minus zero point 10 does not fit int8
+                value = (value.astype(np.int32) - zero_point).astype(np.float32) * np.float32(scale)
+            outputs[role] = value
+        return outputs
+
+
+def _quantization(tensor: Tensor) -> tuple[float, int]:
+    """Scale and zero point of an integer input or output; (0.0, 0) where its numbers are real as they are."""
+    if tensor.dtype not in ("int8", "uint8", "int16") or not len(tensor.scale):
+        return 0.0, 0
+    return float(tensor.scale[0]), int(tensor.zero_point[0])

@@ -1,0 +1,219 @@
+"""A card for a model that has none: from TFLite Metadata, from the graph, from the caller.
+
+Takes the few defaults that are not a guess and puts each into words, because a wrong one still looks
+plausible. Where a default would be a guess (the normalization of a float model), it asks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from edgecnn import card as cards
+from edgecnn.card import Card, Color, Fit, InputSpec
+from edgecnn.errors import CardError, ModelError
+from edgecnn.graph.view import Graph, Tensor
+from edgecnn.runtime import labels as label_files
+
+_PASSES_ON = frozenset({"RESHAPE", "SQUEEZE", "EXPAND_DIMS", "QUANTIZE", "DEQUANTIZE", "CAST"})
+_MAKES_PROBABILITIES = frozenset({"SOFTMAX", "LOGISTIC"})
+_SCORE_TYPES = frozenset({"float32", "float16", "int8", "uint8", "int16"})
+_USUAL = (
+    "Give mean and std as in training: --mean 127.5 --std 127.5 for -1..1, --mean 0 --std 255 for 0..1, "
+    "--mean 0 --std 1 for 0..255, --mean 123.675,116.28,103.53 --std 58.395,57.12,57.375 for ImageNet's."
+)
+
+
+@dataclass(frozen=True)
+class Given:
+    """What the caller says about a model; None leaves it to the file. Fields as in `InputSpec` and `Card`."""
+
+    card: Card | None = None
+    labels: Path | str | Sequence[str] | None = None
+    mean: float | Sequence[float] | None = None
+    std: float | Sequence[float] | None = None
+    color: Color | None = None
+    fit: Fit | None = None
+    task: str | None = None
+    size_wh: tuple[int, int] | None = None
+
+
+def card_of(graph: Graph, path: Path, given: Given) -> tuple[Card, Sequence[str]]:
+    """The card of a file without one, and what was assumed, one sentence each.
+
+    Raises:
+        CardError: something must be known that nobody said: which option says it.
+        ModelError: not a model that takes one image, or of a task this version does not know.
+        DataError: the label file cannot be read.
+    """
+    if given.task not in (None, "classification"):
+        raise ModelError(
+            f"{path}: without a card this version reads classification, not {given.task!r}; give the card"
+        )
+    scores = _scores(graph)
+    assumptions: list[str] = []
+    spec = _input(graph, given, assumptions)
+    labels = _labels(classes_of(scores), path, given, assumptions)
+    options = {"scores": _kind_of_scores(graph, scores.index, assumptions)}
+    card = Card(path.stem, "classification", spec, labels, {"scores": scores.name}, options)
+    return card, assumptions
+
+
+def image_size(graph: Graph, wanted_wh: tuple[int, int] | None) -> tuple[int, int, int]:
+    """Height, width and channels of the image that the model takes.
+
+    Args:
+        graph: the model's graph.
+        wanted_wh: width and height where the model leaves them open.
+
+    Raises:
+        ModelError: it takes something else than one image with its channels last, or leaves its size open and
+            nobody said it, or has another size than the one wanted.
+    """
+    inputs = [graph.tensors[index] for index in graph.inputs]
+    if len(inputs) != 1:
+        raise ModelError(
+            f"{graph.name}: takes {len(inputs)} inputs ({_listed(inputs)}); edgecnn feeds one image"
+        )
+    shape = tuple(inputs[0].shape_signature or inputs[0].shape)
+    if len(shape) != 4 or (shape[3] not in (1, 3) and shape[1] not in (1, 3)):
+        raise ModelError(
+            f"{graph.name}: takes {_listed(inputs)}; edgecnn feeds an image, (1, height, width, 1 or 3)"
+        )
+    if shape[3] not in (1, 3):
+        raise ModelError(
+            f"{graph.name}: takes {_listed(inputs)}, channels first; edgecnn feeds channels last. Convert "
+            "the model again with channels last (NHWC)."
+        )
+    if shape[0] not in (1, -1):
+        raise ModelError(
+            f"{graph.name}: takes {shape[0]} images at once; edgecnn feeds one. Convert it with batch size 1."
+        )
+    height, width = shape[1:3]
+    if -1 in (height, width) and wanted_wh is None:
+        raise ModelError(
+            f"{graph.name}: takes images of any size, {_listed(inputs)}. Say which with size_wh, such as "
+            "(224, 224) (--size 224x224)."
+        )
+    if wanted_wh is not None:
+        width = wanted_wh[0] if width == -1 else width
+        height = wanted_wh[1] if height == -1 else height
+        if (width, height) != tuple(wanted_wh):
+            raise ModelError(
+                f"{graph.name}: takes images of {width} x {height} pixels, not "
+                f"{wanted_wh[0]} x {wanted_wh[1]}"
+            )
+    return height, width, shape[3]
+
+
+def input_words(given: Given) -> dict[str, Any]:
+    """Those fields of an `InputSpec` that the caller gave."""
+    words = {"mean": given.mean, "std": given.std, "color": given.color, "fit": given.fit}
+    return {name: value for name, value in words.items() if value is not None}
+
+
+def classes_of(output: Tensor) -> int:
+    """How many scores an output holds."""
+    return prod(output.shape[1:])
+
+
+def _scores(graph: Graph) -> Tensor:
+    """The one output that holds a score for each class."""
+    outputs = [graph.tensors[index] for index in graph.outputs]
+    vectors = [
+        tensor
+        for tensor in outputs
+        if len(tensor.shape) >= 2
+        and classes_of(tensor) == tensor.shape[-1] > 1
+        and tensor.dtype in _SCORE_TYPES
+    ]
+    if len(vectors) == 1 == len(outputs):
+        return vectors[0]
+    raise ModelError(
+        f"{graph.name}: its outputs are {_listed(outputs)}, and it has no card that says what they mean. "
+        "Without a card this version reads one output with one score for each class, (1, n)."
+    )
+
+
+def _input(graph: Graph, given: Given, assumptions: list[str]) -> InputSpec:
+    height, width, channels = image_size(graph, given.size_wh)
+    words: dict[str, Any] = {
+        "color": "gray" if channels == 1 else "rgb",
+        "resize": "bilinear",
+        **input_words(given),
+    }
+    tensor = graph.tensors[graph.inputs[0]]
+    if given.color is None and channels == 3:
+        assumptions.append("colours go in as red, green, blue (--color bgr for the other order)")
+    if given.fit is None:
+        assumptions.append(
+            f"images are stretched to {width} x {height} (--fit letterbox or crop keeps their shape)"
+        )
+    if given.mean is None and given.std is None and tensor.dtype == "uint8":
+        words["mean"], words["std"] = _raw_pixels(tensor)
+        assumptions.append("the uint8 input takes pixels as they are, 0..255 (--mean and --std otherwise)")
+    elif given.mean is None or given.std is None:
+        what = "mean" if given.mean is None else "std"
+        what = "mean and std" if given.mean is None and given.std is None else what
+        raise CardError(
+            f"nothing says how pixels become this model's {_range(tensor)} input ({what}). {_USUAL}"
+        )
+    return InputSpec(height, width, **words)
+
+
+def _raw_pixels(tensor: Tensor) -> tuple[float, float]:
+    """The mean and std under which a pixel arrives in a uint8 tensor unchanged.
+
+    That is what the TFLite Task Library feeds. Metadata of a quantized model states the normalization of
+    training, which its scale and zero point undo again.
+    """
+    if not len(tensor.scale):
+        return 0.0, 1.0
+    return float(tensor.zero_point[0]), 1.0 / float(tensor.scale[0])
+
+
+def _labels(classes: int, path: Path, given: Given, assumptions: list[str]) -> tuple[str, ...]:
+    if given.labels is not None:
+        return label_files.read(given.labels)
+    entries = cards.read_entries(path)
+    name = label_files.only_text_file(entries)
+    if name is not None:
+        assumptions.append(
+            f"labels are those of {name!r}, the only text file behind the model (--labels otherwise)"
+        )
+        return label_files.parse(entries[name], f"{path}/{name}")
+    assumptions.append("the classes have no names (--labels FILE gives them)")
+    return label_files.unnamed(classes)
+
+
+def _kind_of_scores(graph: Graph, output: int, assumptions: list[str]) -> str:
+    """What a classifier's scores are, from the operator that makes them."""
+    producer = {tensor: op for op in graph.ops for tensor in op.outputs}
+    op = producer.get(output)
+    for _ in graph.ops:  # as many steps as there are operators, so that no cycle holds us
+        if op is None or op.kind not in _PASSES_ON:
+            break
+        op = producer.get(op.inputs[0])
+    if op is not None and op.kind in _MAKES_PROBABILITIES:
+        return "probabilities"
+    made = op.label if op is not None else "the input"
+    assumptions.append(f"scores are logits, since they come from {made}: softmax is applied")
+    return "logits"
+
+
+def _listed(tensors: Sequence[Tensor]) -> str:
+    return ", ".join(
+        f"{tensor.name!r} {tensor.dtype} {tuple(tensor.shape_signature or tensor.shape)}"
+        for tensor in tensors
+    )
+
+
+def _range(tensor: Tensor) -> str:
+    """The dtype, and of a quantized tensor the real numbers it can hold, which betray the normalization."""
+    if tensor.dtype not in ("int8", "uint8", "int16") or len(tensor.scale) != 1:
+        return tensor.dtype
+    half = 2 ** (8 * (2 if tensor.dtype == "int16" else 1) - 1)
+    low, high = (0, 2 * half - 1) if tensor.dtype == "uint8" else (-half, half - 1)
+    scale, zero = float(tensor.scale[0]), int(tensor.zero_point[0])
+    return f"{tensor.dtype} ({(low - zero) * scale:.3g}..{(high - zero) * scale:.3g})"
