@@ -1,9 +1,9 @@
 """The one door to TensorFlow: everything that learns imports `tf` and `keras` from here.
 
 Knows that edgecnn learns with Keras 2 (`tf_keras`), because tensorflow-model-optimization does, and that
-TensorFlow decides between Keras 2 and 3 once, from `TF_USE_LEGACY_KERAS`, while it is imported. Importing this
-module is therefore the only import of edgecnn with a side effect: it sets that variable, and quiets TensorFlow's
-start-up messages (`TF_CPP_MIN_LOG_LEVEL=2`), unless the environment already says otherwise.
+TensorFlow decides between Keras 2 and 3 once, from `TF_USE_LEGACY_KERAS`, while it is imported. This is
+therefore the only module of edgecnn whose import has a side effect: it sets that variable, and quiets
+TensorFlow's start-up messages (`TF_CPP_MIN_LOG_LEVEL=2`), unless the environment already says otherwise.
 
 Raises:
     MissingExtra: tensorflow or tf-keras is not installed.
@@ -30,8 +30,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 if os.environ["TF_USE_LEGACY_KERAS"] not in ("1", "true", "True"):
     raise TrainingError(
-        f"TF_USE_LEGACY_KERAS is {os.environ['TF_USE_LEGACY_KERAS']!r}, so TensorFlow would run with Keras 3; "
-        "edgecnn trains with Keras 2. Unset the variable or set it to 1."
+        f"TF_USE_LEGACY_KERAS is {os.environ['TF_USE_LEGACY_KERAS']!r}, so TensorFlow would run with Keras 3, "
+        "but edgecnn trains with Keras 2. Unset the variable or set it to 1."
     )
 
 try:
