@@ -1,0 +1,1 @@
+"""Learning: recipe, batches, loop, checkpoints. `train` is in `edgecnn.training.fit`."""

@@ -1,0 +1,80 @@
+"""How good an epoch is: the network on the validation images; and what the run says of itself."""
+
+import platform
+from typing import Any
+
+import numpy as np
+
+from edgecnn.card import Card
+from edgecnn.image import Array
+from edgecnn.runs import Run
+from edgecnn.training.checkpoint import Position
+from edgecnn.training.feed import plain_batches
+from edgecnn.training.learner import forward, outputs
+from edgecnn.training.lesson import Lesson
+from edgecnn.training.recipe import Recipe
+from edgecnn.zoo.keras import keras, tf
+
+_BATCH = 256
+
+
+class Judge:
+    """Judges one network, in float32, as it will be converted."""
+
+    def __init__(self, model: Any, lesson: Lesson, recipe: Recipe) -> None:
+        self._model, self._lesson, self._recipe = model, lesson, recipe
+        self._forward = forward(model)
+
+    def epoch(self) -> tuple[float, float]:
+        """Mean loss (without label smoothing) and score in [0, 1] over the validation images."""
+        out = self._outputs(self._forward)
+        lesson = self._lesson
+        losses = lesson.head.loss(tf.constant(lesson.val_targets), tf.constant(out), smoothing=0.0)
+        score = lesson.head.outcome(out, lesson.val_targets, lesson.labels)["score"]
+        return float(np.mean(losses.numpy(), dtype=np.float64)), float(score)
+
+    def card(self, position: Position) -> Card:
+        """The card of the best epoch so far."""
+        lesson, recipe = self._lesson, self._recipe
+        best = position.history[position.best_epoch]
+        start = f" from {recipe.pretrained} weights" if recipe.pretrained else ""
+        width = f" width {recipe.width:g}" if recipe.width != 1 else ""
+        return Card(
+            name=recipe.model,
+            task=lesson.task,
+            input=recipe.input,
+            labels=lesson.labels,
+            outputs=dict(zip(lesson.head.ROLES, self._model.output_names, strict=True)),
+            options=lesson.head.OPTIONS,
+            lineage=(
+                f"train {recipe.model}{width}{start} on {lesson.name} ({len(lesson.feed.images)} images), "
+                f"epoch {best['epoch']:.0f} of {recipe.epochs}, seed {recipe.seed}",
+            ),
+            metrics={"val_accuracy": best["val_accuracy"], "val_loss": best["val_loss"]},
+        )
+
+    def finish(self, run: Run, position: Position) -> tuple[dict[str, Any], Card]:
+        """What training.json says, judged on the saved network, and the card."""
+        lesson, recipe = self._lesson, self._recipe
+        saved = keras.models.load_model(run.model, compile=False)
+        outcome = lesson.head.outcome(self._outputs(forward(saved)), lesson.val_targets, lesson.labels)
+        return {
+            "epochs": recipe.epochs,
+            "best_epoch": position.best_epoch + 1,
+            "seconds": sum(record["seconds"] for record in position.history),
+            "data": lesson.name,
+            "train_images": len(lesson.feed.images),
+            "val_images": len(lesson.val),
+            "unreadable": lesson.unreadable,
+            "validation": outcome,
+            "environment": {
+                "tensorflow": tf.__version__,
+                "keras": keras.__version__,
+                "python": platform.python_version(),
+                "system": platform.platform(),
+            },
+        }, self.card(position)
+
+    def _outputs(self, run: Any) -> Array:
+        size = max(1, min(_BATCH, 2 * self._recipe.batch))
+        return outputs(run, plain_batches(self._lesson.val, size))

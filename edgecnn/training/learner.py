@@ -1,0 +1,154 @@
+"""One network being learned: weights, optimizer, and the step that improves them.
+
+Knows nothing of epochs, files or data sets. The loop around it is `edgecnn.training.fit`.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgecnn import zoo
+from edgecnn.errors import TrainingError
+from edgecnn.heads import Head
+from edgecnn.image import Array
+from edgecnn.training import dropout
+from edgecnn.training.distribute import Cluster
+from edgecnn.training.recipe import Recipe
+from edgecnn.training.schedule import Cosine
+from edgecnn.training.start import input_shape
+from edgecnn.zoo.keras import keras, tf
+
+Totals = Any
+"""(2,) float64 tensor: sum of the losses, number of correct images."""
+
+
+@dataclass(frozen=True, eq=False)
+class Learner:
+    """A network in training.
+
+    Attributes:
+        model: what is stepped; lives under the cluster's strategy and the recipe's precision.
+        plain: the same network in float32 in this process alone, for judging and saving; may be `model`.
+        optimizer: with all its slots made.
+        step: (images, targets, totals) -> totals, after one step; arguments as `Cluster.hand_out` gives them.
+    """
+
+    model: Any
+    plain: Any
+    optimizer: Any
+    step: Callable[[Any, Any, Totals], Totals]
+
+    def state(self) -> list[Array]:
+        """All that the next step depends on: weights, slots, count of steps. All workers must call it."""
+        values: list[Array] = keras.backend.batch_get_value(self._variables())
+        return values
+
+    def restore(self, state: list[Array]) -> None:
+        """Continue from what `state` gave.
+
+        Raises:
+            TrainingError: it is the state of another network or optimizer.
+        """
+        variables = self._variables()
+        wanted = [tuple(v.shape) for v in variables]
+        found = [np.shape(value) for value in state]
+        if wanted != found:
+            raise TrainingError(
+                f"the checkpoint's {len(found)} arrays do not fit the {len(wanted)} of this network and its "
+                "optimizer; another version wrote it. Start a new run."
+            )
+        keras.backend.batch_set_value(list(zip(variables, state, strict=True)))
+
+    def settle(self) -> None:
+        """Copy the learned weights into `plain`. All workers must call it."""
+        if self.plain is not self.model:
+            self.plain.set_weights(self.model.get_weights())
+
+    def _variables(self) -> list[Any]:
+        return [*self.model.weights, *self.optimizer.variables]
+
+
+def learner(
+    plain: Any, recipe: Recipe, head: Head, cluster: Cluster, *, total_steps: int, warmup: int
+) -> Learner:
+    """A learner that has not yet stepped.
+
+    Args:
+        plain: the network to learn, as `edgecnn.training.start` gives it; must not live under a strategy.
+        recipe: says everything else.
+        head: says the loss.
+        cluster: where it runs.
+        total_steps: of the whole training, for the schedule.
+        warmup: steps of warm-up.
+    """
+    with cluster.strategy.scope():
+        if recipe.precision == "float32" and cluster.replicas == cluster.workers == 1:
+            model = plain
+        else:
+            with _precision(recipe.precision):
+                classes = int(plain.output_shape[-1])
+                shape = input_shape(recipe)
+                model = zoo.structure(recipe.model, input_shape=shape, classes=classes, width=recipe.width)
+            model.set_weights(plain.get_weights())
+        optimizer = _optimizer(recipe, Cosine(peak=recipe.rate, warmup=warmup, total=total_steps))
+        variables = model.trainable_variables
+        optimizer.exclude_from_weight_decay(var_list=[v for v in variables if len(v.shape) < 2])
+        optimizer.build(variables)
+    dropout.follow_steps(model, optimizer.iterations, seed=recipe.seed)
+    return Learner(model, plain, optimizer, _step(model, optimizer, head, recipe, cluster))
+
+
+def forward(model: Any) -> Callable[[Any], Any]:
+    """The network without dropout and with its running statistics: images -> outputs, compiled once."""
+    shape = (None, *model.input_shape[1:])
+    return tf.function(
+        lambda images: model(images, training=False), input_signature=[tf.TensorSpec(shape, tf.float32)]
+    )
+
+
+def outputs(run: Callable[[Any], Any], batches: Iterator[Array]) -> Array:
+    """`forward` over batches, joined, (n, …) float32; n must not be 0."""
+    return np.concatenate([np.asarray(run(batch), np.float32) for batch in batches])
+
+
+def _step(model: Any, optimizer: Any, head: Head, recipe: Recipe, cluster: Cluster) -> Callable[..., Totals]:
+    variables = model.trainable_variables
+
+    def replica(images: Any, targets: Any) -> Any:
+        with tf.GradientTape() as tape:
+            out = model(images, training=True)
+            losses = head.loss(targets, out, smoothing=recipe.label_smoothing)
+            # Replicas add up their gradients: divide by the images of all of them.
+            share = tf.reduce_sum(losses) / recipe.batch
+        optimizer.apply_gradients(zip(tape.gradient(share, variables), variables, strict=True))
+        correct = tf.reduce_sum(tf.cast(head.correct(targets, out), tf.float64))
+        return tf.stack([tf.reduce_sum(tf.cast(losses, tf.float64)), correct])
+
+    def step(images: Any, targets: Any, totals: Totals) -> Totals:
+        if cluster.replicas == 1:
+            return totals + replica(images, targets)
+        parts = cluster.strategy.run(replica, args=(images, targets))
+        return totals + cluster.strategy.reduce(tf.distribute.ReduceOp.SUM, parts, axis=None)
+
+    return tf.function(step)
+
+
+def _optimizer(recipe: Recipe, schedule: Any) -> Any:
+    decay = recipe.weight_decay or None
+    if recipe.optimizer == "sgd":
+        return keras.optimizers.SGD(schedule, momentum=0.9, nesterov=True, weight_decay=decay)
+    return keras.optimizers.Adam(schedule, weight_decay=decay)
+
+
+@contextmanager
+def _precision(name: str) -> Iterator[None]:
+    """Layers made inside compute in `name`; their variables stay float32."""
+    before = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy("mixed_bfloat16" if name == "bfloat16" else "float32")
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_global_policy(before)

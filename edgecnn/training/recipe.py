@@ -1,0 +1,224 @@
+"""How a network is learned: every setting in one value, and the only place that has defaults.
+
+A recipe together with a data set determines the weights: the same two give the same network.
+"""
+
+import difflib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from statistics import median_low
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+
+from edgecnn import zoo
+from edgecnn.card import InputSpec
+from edgecnn.data.augment import Augment
+from edgecnn.data.dataset import Dataset
+from edgecnn.errors import CardError, DataError, TrainingError
+
+Optimizer: TypeAlias = Literal["sgd", "adam"]
+Precision: TypeAlias = Literal["float32", "bfloat16"]
+
+_LOOKED_AT = 32
+_WITHOUT_NORMALIZATION = ("lecture", "vgg16")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is learned.
+
+    Attributes:
+        model: a key of `edgecnn.zoo.ZOO`.
+        input: size of the network's input, and how an image becomes it; goes into the card as it is.
+        width: multiplies the number of filters.
+        pretrained: "" for fresh weights, "imagenet" for the published ones, else the path of a weight file.
+        epochs: passes over the training images.
+        batch: images in a step, over all processors.
+        optimizer: "sgd" (Nesterov momentum 0.9) or "adam".
+        rate: highest learning rate; it falls along half a cosine to 0.
+        warmup_epochs: time that the rate takes to rise from 0; may be a fraction.
+        weight_decay: each step shrinks all kernels by rate * weight_decay (Loshchilov & Hutter, 2019).
+        label_smoothing: share of each target that is spread over all classes, in [0, 1).
+        augment: how training images are varied.
+        precision: "bfloat16" computes in mixed precision: faster where the processor has it (AMX, GPUs).
+        seed: of weights, order, augmentation and dropout.
+    """
+
+    model: str
+    input: InputSpec
+    width: float = 1.0
+    pretrained: str = ""
+    epochs: int = 60
+    batch: int = 128
+    optimizer: Optimizer = "sgd"
+    rate: float = 0.2
+    warmup_epochs: float = 2.0
+    weight_decay: float = 5e-3
+    label_smoothing: float = 0.05
+    augment: Augment = field(default_factory=Augment)
+    precision: Precision = "float32"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, lowest in (("epochs", 1), ("batch", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if type(value) is not int or value < lowest:
+                raise TrainingError(f"{name} must be a whole number of at least {lowest}, not {value!r}")
+        for name, high in (
+            ("rate", 100.0),
+            ("warmup_epochs", 1e6),
+            ("weight_decay", 10.0),
+            ("label_smoothing", 0.99),
+        ):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= high:
+                raise TrainingError(f"{name} must be a number in 0..{high:g}, not {value!r}")
+        if not self.rate > 0:
+            raise TrainingError("rate must be greater than 0, or nothing is learned")
+        for name, allowed in (("optimizer", Optimizer), ("precision", Precision)):
+            if getattr(self, name) not in get_args(allowed):
+                choices = " or ".join(get_args(allowed))
+                raise TrainingError(f"{name} must be {choices}, not {getattr(self, name)!r}")
+
+
+def default(
+    model: str,
+    dataset: Dataset,
+    *,
+    size_wh: tuple[int, int] | None = None,
+    pretrained: str = "",
+    **chosen: Any,
+) -> Recipe:
+    """A recipe that suits the network, the size of the images and their number.
+
+    Args:
+        model: a key of `edgecnn.zoo.ZOO`.
+        dataset: the training images; a few are read to see their size.
+        size_wh: width and height of the network's input; None takes the images' own size, at most the size
+            that the network was published with.
+        pretrained: see `Recipe`.
+        chosen: fields of `Recipe` that shall not be the default.
+
+    Raises:
+        TrainingError: an unknown network or field, or a value that cannot be.
+        DataError: the images that are looked at cannot be read.
+    """
+    network = zoo.find(model)
+    _known(chosen, {f.name for f in fields(Recipe)} - {"model", "pretrained"}, "a recipe")
+    spec = chosen.pop("input", None) or _input(network, dataset, size_wh, pretrained)
+    given = {name: value for name, value in chosen.items() if value is not None}
+    batch = given.pop("batch", None) or _batch(min(spec.height, spec.width), len(dataset))
+    suited = _fine_tuning(batch, len(dataset)) if pretrained else _from_scratch(model, batch, len(dataset))
+    settings = {"augment": Augment.for_size(spec.height, spec.width), **suited, **given}
+    settings.setdefault("warmup_epochs", min(2.0, settings["epochs"] / 20))
+    return Recipe(model=model, input=spec, pretrained=pretrained, batch=batch, **settings)
+
+
+def to_json(recipe: Recipe) -> str:
+    """The recipe as JSON text."""
+    return json.dumps(asdict(recipe), indent=1) + "\n"
+
+
+def from_json(text: str, where: str) -> Recipe:
+    """Read a recipe from JSON text.
+
+    Args:
+        text: what `to_json` wrote, or a person; fields that are absent take their defaults.
+        where: named in errors, such as the file's path.
+
+    Raises:
+        TrainingError: not JSON, an unknown field, a value that cannot be.
+    """
+    try:
+        raw = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise TrainingError(f"{where}: the recipe is not JSON ({error})") from None
+    try:
+        body = _object(raw, Recipe, "a recipe")
+        spec = _object(body.get("input"), InputSpec, "input")
+        body["input"] = InputSpec(**spec)
+        if "augment" in body:
+            body["augment"] = Augment(**_object(body["augment"], Augment, "augment"))
+        return Recipe(**body)
+    except (TypeError, ValueError, CardError, DataError, TrainingError) as error:
+        raise TrainingError(f"{where}: {error}") from None
+
+
+def differences(before: Recipe, now: Recipe) -> list[str]:
+    """What differs, as "field (was → is)"."""
+    old, new = asdict(before), asdict(now)
+    return [f"{name} ({old[name]} → {new[name]})" for name in old if old[name] != new[name]]
+
+
+def _from_scratch(model: str, batch: int, count: int) -> dict[str, Any]:
+    suited: dict[str, Any] = {
+        "epochs": _between(2_900_000 / max(1, count), 20, 200),
+        "rate": 0.2 * batch / 128,
+    }
+    if model in _WITHOUT_NORMALIZATION:
+        suited |= {"optimizer": "adam", "rate": 5e-4 * math.sqrt(batch / 128), "weight_decay": 0.01}
+    return suited
+
+
+def _fine_tuning(batch: int, count: int) -> dict[str, Any]:
+    return {
+        "epochs": _between(200_000 / max(1, count), 8, 30),
+        "optimizer": "adam",
+        "rate": 5e-4 * math.sqrt(batch / 64),
+        "weight_decay": 0.02,
+        "label_smoothing": 0.1,
+    }
+
+
+def _object(raw: Any, kind: type, what: str) -> dict[str, Any]:
+    if not isinstance(raw, Mapping):
+        raise TrainingError(f"{what} must be a JSON object, not {type(raw).__name__}")
+    _known(raw, {f.name for f in fields(kind)}, what)
+    return dict(raw)
+
+
+def _known(given: Mapping[str, Any], known: set[str], what: str) -> None:
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(sorted(known))}."
+            raise TrainingError(f"{what} has no field {name!r}. {hint}")
+
+
+def _input(
+    network: zoo.Network, dataset: Dataset, size_wh: tuple[int, int] | None, pretrained: str
+) -> InputSpec:
+    """Size from the images; colours and normalization from the network."""
+    if size_wh is not None:
+        width, height = size_wh
+    elif pretrained == "imagenet":
+        width, height = network.input.width, network.input.height
+    else:
+        width = height = min(network.input.height, max(network.smallest, _usual_side(dataset)))
+    # A pretrained network knows undistorted objects; a fresh one learns from whatever it is shown.
+    fit: Literal["crop", "stretch"] = "crop" if pretrained else "stretch"
+    return replace(network.input, height=height, width=width, fit=fit)
+
+
+def _usual_side(dataset: Dataset) -> int:
+    """The shorter side of the middle one of a few images, in pixels, rounded down to a multiple of 8."""
+    if not len(dataset):
+        raise TrainingError(f"{dataset.name} has no training image.")
+    looked_at = np.unique(np.linspace(0, len(dataset) - 1, _LOOKED_AT).astype(int))
+    sides = [min(dataset.samples[int(index)].read().shape[:2]) for index in looked_at]
+    side = median_low(sides)
+    return side // 8 * 8 or side
+
+
+def _batch(side: int, count: int) -> int:
+    """A power of two: smaller for large images (memory), and small enough for 20 steps in an epoch."""
+    largest = 128 if side <= 64 else 64 if side <= 128 else 32
+    fitting = 2 ** int(math.log2(max(8, count / 20)))
+    return min(largest, fitting)
+
+
+def _between(value: float, low: int, high: int) -> int:
+    return min(high, max(low, round(value)))
