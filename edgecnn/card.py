@@ -8,12 +8,14 @@ label files the same way, and those entries are preserved. Knows the format; kno
 import io
 import json
 import math
+import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, BinaryIO, Literal, TypeAlias, get_args
 
 from edgecnn import files
 from edgecnn.errors import CardError
@@ -26,6 +28,10 @@ ENTRY = "edgecnn_card.json"
 FORMAT = 1
 MAX_CARD_BYTES = 16 * 2**20
 MAX_SIDE = 8192
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # would disturb a terminal, or cannot be written
+_END = struct.Struct(
+    "<4s16xH"
+)  # the last record of a zip archive: signature, length of the comment behind it
 _FIXED_DATE = (1980, 1, 1, 0, 0, 0)  # so that the same card gives the same bytes
 
 
@@ -58,7 +64,10 @@ class InputSpec:
         for name in ("mean", "std"):
             value = getattr(self, name)
             many = value if isinstance(value, Sequence) else (value,)
-            object.__setattr__(self, name, tuple(float(v) for v in many))
+            try:
+                object.__setattr__(self, name, tuple(float(v) for v in many))
+            except (TypeError, ValueError, OverflowError) as error:
+                raise CardError(f"input.{name} must be numbers: {error}") from None
         for name, allowed in (("color", Color), ("fit", Fit), ("resize", Resize)):
             _one_of(getattr(self, name), get_args(allowed), f"input.{name}")
         for name, highest in (("height", MAX_SIDE), ("width", MAX_SIDE), ("pad", 255)):
@@ -114,6 +123,9 @@ class Card:
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if not all(isinstance(label, str) and label for label in self.labels):
             raise CardError("labels must be non-empty texts")
+        for text in (self.name, *self.labels, *self.lineage):
+            if _CONTROL.search(text):
+                raise CardError(f"{text!r} holds a control character; names and labels are plain text")
         if len(set(self.labels)) != len(self.labels) and self.lineage:
             twice = next(label for label in self.labels if self.labels.count(label) > 1)
             raise CardError(f"label {twice!r} stands twice in labels")
@@ -140,15 +152,13 @@ def from_json(text: str, where: str) -> Card:
         raise CardError(f"{where}: the card is not JSON ({error}). Convert the model again.") from None
     if not isinstance(raw, dict):
         raise CardError(f"{where}: the card must be a JSON object, not {type(raw).__name__}")
-    if raw.get("format") != FORMAT:
+    if type(raw.get("format")) is not int or raw["format"] != FORMAT:
         raise CardError(
             f"{where}: card format {raw.get('format')!r}, but this edgecnn reads {FORMAT}. Upgrade edgecnn."
         )
     try:
-        spec = _checked(raw.get("input"), InputSpec, "input")
-        spec["mean"], spec["std"] = tuple(spec["mean"]), tuple(spec["std"])
         body = _checked(raw, Card, "card")
-        body["input"] = InputSpec(**spec)
+        body["input"] = InputSpec(**_checked(raw.get("input"), InputSpec, "input"))
         return Card(**body)
     except (CardError, TypeError, ValueError) as error:
         raise CardError(f"{where}: {error}") from None
@@ -177,17 +187,30 @@ def read_entries(path: Path) -> dict[str, bytes]:
         CardError: the archive is damaged or an entry is larger than `MAX_CARD_BYTES`.
     """
     try:
-        if not zipfile.is_zipfile(path):
-            return {}
-        with zipfile.ZipFile(path) as archive:
-            infos = archive.infolist()
-            large = next((info for info in infos if info.file_size > MAX_CARD_BYTES), None)
-            if large or len(infos) > 100:
-                what = f"{large.filename!r} has {large.file_size} bytes" if large else f"{len(infos)} entries"
-                raise CardError(f"{path}: {what} in the archive behind the model; not a model's own files")
-            return {info.filename: archive.read(info) for info in infos}
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
-        raise CardError(f"{path}: the archive behind the model is damaged ({error})") from None
+        with path.open("rb") as file:
+            if not _ends_in_archive(file):
+                return {}
+            with zipfile.ZipFile(file) as archive:
+                infos = archive.infolist()
+                _check_entries(infos, path)
+                return {info.filename: archive.read(info) for info in infos}
+    except FileNotFoundError:
+        raise CardError(f"{path}: there is no such file") from None
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        struct.error,
+        RuntimeError,
+        ValueError,
+        OverflowError,
+        OSError,
+        EOFError,
+    ) as error:
+        if isinstance(error, CardError):
+            raise
+        raise CardError(
+            f"{path}: the archive behind the model is damaged ({error}). Copy the file again."
+        ) from None
 
 
 def attach(path: Path, card: Card) -> None:
@@ -208,13 +231,43 @@ def flatbuffer_bytes(data: bytes) -> bytes:
     Raises:
         CardError: the archive's directory points outside the file.
     """
-    if not zipfile.is_zipfile(io.BytesIO(data)):
+    if not _ends_in_archive(io.BytesIO(data)):
         return data
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         start = min((info.header_offset for info in archive.infolist()), default=archive.start_dir)
     if not 0 <= start <= len(data):
         raise CardError("the archive behind the model points outside the file")
     return data[:start]
+
+
+def _ends_in_archive(file: BinaryIO) -> bool:
+    """Whether the end of the file is the end of a zip archive.
+
+    `zipfile.is_zipfile` is content with the four bytes of the signature anywhere in the last 64 kB, where
+    weights may hold them by chance.
+    """
+    size = file.seek(0, io.SEEK_END)
+    file.seek(max(0, size - _END.size - 0xFFFF))
+    tail = file.read()
+    at = tail.rfind(b"PK\x05\x06")
+    return 0 <= at <= len(tail) - _END.size and at + _END.size + _END.unpack_from(tail, at)[1] == len(tail)
+
+
+def _check_entries(infos: Sequence[zipfile.ZipInfo], path: Path) -> None:
+    """Refuse what no model carries, before anything is unpacked."""
+    if len(infos) > 100:
+        raise CardError(
+            f"{path}: {len(infos)} entries in the archive behind the model; not a model's own files"
+        )
+    for info in infos:
+        if info.file_size > MAX_CARD_BYTES:
+            raise CardError(f"{path}: {info.filename!r} has {info.file_size} bytes; not a model's own file")
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise CardError(f"{path}: {info.filename!r} is compressed in a way that is not read; use deflate")
+    if (total := sum(info.file_size for info in infos)) > MAX_CARD_BYTES:
+        raise CardError(
+            f"{path}: the files behind the model have {total} bytes together; not a model's own files"
+        )
 
 
 def _archive(entries: Mapping[str, bytes], offset: int) -> bytes:
@@ -242,6 +295,13 @@ def _checked(raw: object, kind: type, what: str) -> dict[str, Any]:
     for name, value in raw.items():
         if name in wanted and not isinstance(value, wanted[name]):
             raise CardError(f"{what}.{name} must be a {wanted[name][0].__name__}, not {type(value).__name__}")
+    for name, kind_inside in (("lineage", str), ("checks", dict), ("outputs", str)):
+        inside = raw.get(name, ())
+        for value in inside.values() if isinstance(inside, dict) else inside:
+            if not isinstance(value, kind_inside):
+                raise CardError(
+                    f"{what}.{name} must hold {kind_inside.__name__} only, not {type(value).__name__}"
+                )
     return dict(raw)
 
 
