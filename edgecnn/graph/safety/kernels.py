@@ -1,0 +1,122 @@
+"""What single kernels take for granted: the table of rules, and the rules about options and types.
+
+Rules stand here only for what ends the process; what a kernel reports as an error is left to the kernel.
+"""
+
+from typing import Final
+
+from edgecnn.graph.safety import scales, shapes
+from edgecnn.graph.safety.call import Call, Rule, Unsafe, called
+from edgecnn.graph.safety.custom import check_custom
+
+_PLAIN: Final = ("float32", "int8", "uint8", "int16", "int32", "int64")
+
+
+def check_kernel(call: Call) -> None:
+    """Refuse an operator on which its kernel would end the process."""
+    for rule in _RULES.get(call.operator.kind, ()):
+        rule(call)
+
+
+def _at_least(least: int, *names: str) -> Rule:
+    """Options that divide, step or count must not fall below `least`; without options they are 0."""
+
+    def rule(call: Call) -> None:
+        for name in names:
+            value = call.operator.options.get(name, 0)
+            if value < least:
+                raise Unsafe(f"its {name} is {value}, not {least} or more")
+
+    return rule
+
+
+def _counts(option: str, side: str) -> Rule:
+    """An option that repeats how many tensors there are must be right."""
+
+    def rule(call: Call) -> None:
+        stated, actual = call.operator.options.get(option, 0), len(getattr(call.operator, side))
+        if stated != actual:
+            raise Unsafe(f"its {option} is {stated}, but it has {actual} {side}")
+
+    return rule
+
+
+def _type_in(*types: str) -> Rule:
+    """The first input's type."""
+
+    def rule(call: Call) -> None:
+        first = call.inputs[0]
+        if first is not None and first.dtype not in types:
+            raise Unsafe(f"its input is {first.dtype}, not one of {', '.join(types)}")
+
+    return rule
+
+
+def _moves(place: int) -> Rule:
+    """Values are copied from input `place` byte by byte, so every output has its type."""
+
+    def rule(call: Call) -> None:
+        given = call.inputs[place]
+        for made in call.outputs:
+            if given is not None and given.dtype != made.dtype:
+                raise Unsafe(f"it moves {given.dtype} into {called(made)} of type {made.dtype}")
+
+    return rule
+
+
+def _looks_up(call: Call) -> None:
+    table, made = call.inputs[1], call.outputs[0]
+    if table is not None and made.dtype not in (table.dtype, "float32"):
+        raise Unsafe(f"it looks up {table.dtype} and gives {made.dtype}")
+
+
+def _each(kinds: str, *rules: Rule) -> dict[str, tuple[Rule, ...]]:
+    return dict.fromkeys(kinds.split(), rules)
+
+
+_WINDOW: Final = _at_least(1, "stride_width", "stride_height")
+_FILTER: Final = _at_least(1, "filter_width", "filter_height")
+
+_RULES: Final[dict[str, tuple[Rule, ...]]] = {
+    **_each("CONV_2D DEPTHWISE_CONV_2D", _WINDOW, _at_least(1, "dilation_width", "dilation_height")),
+    **_each("TRANSPOSE_CONV", _WINDOW, shapes.shaped_by(shapes.stated(0))),
+    **_each("AVERAGE_POOL_2D MAX_POOL_2D L2_POOL_2D", _WINDOW, _FILTER, _moves(0)),
+    **_each("LOCAL_RESPONSE_NORMALIZATION", _at_least(0, "radius")),
+    **_each("SPLIT", _counts("num_splits", "outputs"), shapes.one_number(0), _moves(1)),
+    **_each("SPLIT_V", _counts("num_splits", "outputs"), shapes.one_number(2), _moves(0)),
+    **_each("UNPACK", _counts("num", "outputs"), _moves(0)),
+    **_each("PACK", _counts("values_count", "inputs"), _moves(0)),
+    **_each("PAD MIRROR_PAD", shapes.shaped_by(shapes.padded), _moves(0)),
+    **_each("PADV2", shapes.shaped_by(shapes.padded), shapes.one_number(2), _moves(0)),
+    **_each("TILE", shapes.shaped_by(shapes.tiled), _moves(0)),
+    **_each(
+        "RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR",
+        shapes.shaped_by(shapes.resized),
+        shapes.not_empty,
+        _moves(0),
+    ),
+    **_each("BROADCAST_TO", shapes.shaped_by(shapes.stated(1)), _moves(0)),
+    **_each("FILL", shapes.shaped_by(shapes.stated(0)), shapes.one_number(1), _moves(1)),
+    **_each("SCATTER_ND", shapes.shaped_by(shapes.stated(2)), _moves(1)),
+    **_each("SPARSE_TO_DENSE", shapes.shaped_by(shapes.stated(1)), _moves(2)),
+    **_each("RANDOM_UNIFORM RANDOM_STANDARD_NORMAL", shapes.shaped_by(shapes.stated(0))),
+    **_each("SPACE_TO_DEPTH DEPTH_TO_SPACE", _at_least(1, "block_size"), _moves(0)),
+    **_each("RESHAPE SQUEEZE TRANSPOSE SLICE STRIDED_SLICE CONCATENATION GATHER GATHER_ND", _moves(0)),
+    **_each("REVERSE_V2", shapes.not_empty, _moves(0)),
+    **_each("BATCH_TO_SPACE_ND SPACE_TO_BATCH_ND REVERSE_SEQUENCE DYNAMIC_UPDATE_SLICE", _moves(0)),
+    **_each("MAXIMUM MINIMUM REDUCE_MAX REDUCE_MIN", _moves(0)),
+    **_each("EXPAND_DIMS CUMSUM", shapes.one_number(1), _moves(0)),
+    **_each("TOPK_V2 ARG_MAX ARG_MIN", shapes.one_number(1)),
+    **_each("RANGE", shapes.one_number(0, 1, 2), shapes.shaped_by(shapes.counted), _moves(0)),
+    **_each("ONE_HOT", shapes.one_number(1, 2, 3), _moves(2)),
+    **_each("SELECT SELECT_V2", _moves(1)),
+    **_each("EMBEDDING_LOOKUP", _looks_up),
+    **_each("FAKE_QUANT", _type_in("float32")),
+    **_each("MATRIX_DIAG MATRIX_SET_DIAG", _type_in(*_PLAIN), _moves(0)),
+    **_each("ADD SUB SQUARED_DIFFERENCE", scales.scaled, scales.addable),
+    **_each("MUL DIV", scales.scaled),
+    **_each("EXP LOG SQRT RSQRT SIN COS LOGISTIC TANH ELU GELU HARD_SWISH LEAKY_RELU", scales.tabled),
+    **_each("SOFTMAX LOG_SOFTMAX ABS", scales.tabled),
+    **_each("LESS LESS_EQUAL GREATER GREATER_EQUAL EQUAL NOT_EQUAL", scales.scaled, scales.comparable),
+    **_each("CUSTOM", check_custom),
+}

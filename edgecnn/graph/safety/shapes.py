@@ -1,0 +1,88 @@
+"""Shapes that single kernels read without a look: parameters of one number, constants that give a shape."""
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Final
+
+from edgecnn.graph.safety.call import Call, Rule, Unsafe, called
+
+_MOST_ELEMENTS: Final = 2**31 - 1
+
+
+def one_number(*places: int) -> Rule:
+    """Inputs that are one number."""
+
+    def rule(call: Call) -> None:
+        for place in places:
+            tensor = call.inputs[place]
+            if tensor is not None and tensor.elements != 1:
+                raise Unsafe(f"{called(tensor)} of shape {tensor.shape} should be one number")
+
+    return rule
+
+
+def not_empty(call: Call) -> None:
+    """The first input holds something."""
+    tensor = call.inputs[0]
+    if tensor is not None and not tensor.elements:
+        raise Unsafe(f"{called(tensor)} of shape {tensor.shape} is empty")
+
+
+def shaped_by(expected: Callable[[Call], Sequence[int] | None]) -> Rule:
+    """Constants that decide the output's shape must decide for the one the file states."""
+
+    def rule(call: Call) -> None:
+        shape = expected(call)
+        if shape is None:
+            return
+        if min(shape, default=0) < 0 or prod(shape) > _MOST_ELEMENTS:
+            raise Unsafe(f"its constants ask for an output of shape {tuple(shape)}")
+        output = call.outputs[0]
+        if output.shape and not output.is_dynamic and tuple(shape) != output.shape:
+            raise Unsafe(
+                f"its constants ask for an output of shape {tuple(shape)}, but the file states {output.shape}"
+            )
+
+    return rule
+
+
+def padded(call: Call) -> Sequence[int] | None:
+    """PAD: a pair of numbers per dimension."""
+    pads, image = call.constant(1), call.inputs[0]
+    if pads is None or image is None or len(pads) != 2 * len(image.shape):
+        return None
+    if min(pads, default=0) < 0:
+        return pads
+    return [
+        size + before + after for size, before, after in zip(image.shape, pads[::2], pads[1::2], strict=True)
+    ]
+
+
+def tiled(call: Call) -> Sequence[int] | None:
+    """TILE: a factor per dimension."""
+    times, image = call.constant(1), call.inputs[0]
+    if times is None or image is None or len(times) != len(image.shape):
+        return None
+    return [size * count for size, count in zip(image.shape, times, strict=True)]
+
+
+def resized(call: Call) -> Sequence[int] | None:
+    """RESIZE: height and width."""
+    size, image = call.constant(1), call.inputs[0]
+    if size is None or image is None or len(size) != 2 or len(image.shape) != 4:
+        return None
+    return [image.shape[0], *size, image.shape[3]]
+
+
+def counted(call: Call) -> Sequence[int] | None:
+    """RANGE: from, to, step."""
+    bounds = [call.constant(place) for place in range(3)]
+    start, stop, step = (values[0] if values else None for values in bounds)
+    if start is None or stop is None or step is None:
+        return None
+    return [len(range(start, stop, step))] if step else [-1]
+
+
+def stated(place: int) -> Callable[[Call], Sequence[int] | None]:
+    """The shape itself is input `place`."""
+    return lambda call: call.constant(place)
