@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from edgecnn.card import Card
-from edgecnn.errors import CardError, DataError
+from edgecnn.errors import CardError, DataError, ModelError
 from edgecnn.image import Array, Image, View
 from edgecnn.results import Classes, Result
 
@@ -65,7 +65,7 @@ class Metrics:
                     "label": label,
                     "images": true,
                     "recall": right / true if true else None,
-                    "recall_interval": wilson(right, true) if true else None,
+                    "recall_interval": list(wilson(right, true)) if true else None,
                     "precision": right / said if said else None,
                     "f1": 2 * right / (true + said) if true + said else None,
                 }
@@ -96,6 +96,7 @@ def decode(outputs: Mapping[str, Array], view: View, card: Card) -> Classes:
 
     Raises:
         CardError: as many scores as labels is not what came out, or the option is unknown.
+        ModelError: a score is not a number.
     """
     scores = outputs["scores"].reshape(-1)
     labels = card.labels
@@ -105,16 +106,19 @@ def decode(outputs: Mapping[str, Array], view: View, card: Card) -> Classes:
             f"Give a label file with {len(scores)} lines."
         )
     kind = card.options.get("scores", "probabilities")
-    if kind == "logits":
-        return Classes(softmax(scores), labels)
-    if kind == "probabilities":
-        return Classes(scores, labels)
-    raise CardError(f"{card.name}: option scores must be logits or probabilities, not {kind!r}")
+    if kind not in ("logits", "probabilities"):
+        raise CardError(f"{card.name}: option scores must be logits or probabilities, not {kind!r}")
+    classes = Classes(softmax(scores) if kind == "logits" else scores, labels)
+    if not np.isfinite(classes.score).all():
+        raise ModelError(f"{card.name}: scores are not finite (NaN or infinity). The weights are damaged.")
+    return classes
 
 
 def softmax(logits: Array) -> Array:
     """exp(x) / sum(exp(x)) over the last axis, float32, safe from overflow."""
-    shifted = np.exp(np.asarray(logits, np.float32) - np.max(logits, axis=-1, keepdims=True))
+    logits = np.asarray(logits, np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # -inf is a fine result; NaN is the caller's to judge
+        shifted = np.exp(logits - np.max(logits, axis=-1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True), np.float32)
 
 
@@ -154,10 +158,11 @@ def score(results: Sequence[Result], truths: Sequence[Result]) -> Metrics:
     if len(results) != len(truths) or not truths:
         raise DataError(f"{len(results)} results for {len(truths)} truths: nothing to judge")
     labels = _classes(truths[0]).labels
-    if _classes(results[0]).labels != labels:
-        raise DataError(
-            f"the model's labels {_some(_classes(results[0]).labels)} are not the data's {_some(labels)}"
-        )
+    for one in (*results, *truths):
+        if _classes(one).labels != labels:
+            raise DataError(
+                f"the model's labels {_some(_classes(one).labels)} are not the data's {_some(labels)}"
+            )
     scores = np.stack([_classes(result).score for result in results])
     true = np.array([_classes(truth).label_id for truth in truths])
     return metrics(scores, true, labels)
