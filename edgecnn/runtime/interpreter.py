@@ -26,7 +26,7 @@ BACKENDS: tuple[BackendName, ...] = get_args(BackendName)
 
 _PACKAGES = {"litert": "ai_edge_litert", "tflite-runtime": "tflite_runtime"}
 _NUMPY_1 = tuple(f"2.{minor}." for minor in range(15))  # releases built for NumPy 1; others built later ones
-_UNRESOLVED = re.compile(r"unresolved custom op: (\S+?)\.?(\s|$)")
+_UNRESOLVED = re.compile(r"unresolved custom op: (?P<custom>\S+?)\.?(\s|$)|\((?P<flex>Flex\w+)\)")
 
 
 @dataclass(frozen=True)
@@ -254,7 +254,7 @@ def _explained(name: str, what: str, error: Exception) -> str:
     found = _UNRESOLVED.search(str(error))
     if found is None:
         return f"{name} {what}: {_one_line(error)}. Convert the model again, or try another runtime."
-    kind = found[1]
+    kind = found["custom"] or found["flex"]
     if kind == "edgetpu-custom-op":
         return (
             f"{name} is compiled for a Coral Edge TPU and cannot run on this processor. Use the file it was "

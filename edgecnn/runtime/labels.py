@@ -51,7 +51,7 @@ def parse(data: bytes, name: str) -> tuple[str, ...]:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise DataError(f"{name}:{line}: not UTF-8 text. Save the label file as UTF-8.") from None
-    lines = [line.strip() for line in text.rstrip().split("\n")] if text.strip() else []
+    lines = [" ".join(line.split("\t")).strip() for line in text.rstrip().split("\n")] if text.strip() else []
     if not lines:
         raise DataError(f"{name}: no labels in it. Give a file with one name for each line.")
     if "" in lines:

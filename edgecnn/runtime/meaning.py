@@ -11,7 +11,7 @@ from pathlib import Path
 from edgecnn import card as cards
 from edgecnn.card import Card
 from edgecnn.errors import CardError
-from edgecnn.graph.view import Graph
+from edgecnn.graph import Graph
 from edgecnn.runtime import labels as label_files
 from edgecnn.runtime import stranger
 from edgecnn.runtime.stranger import Given

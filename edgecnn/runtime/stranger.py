@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn import card as cards
+from edgecnn import metadata
 from edgecnn.card import Card, Color, Fit, InputSpec
 from edgecnn.errors import CardError, ModelError
-from edgecnn.graph.view import Graph, Tensor
+from edgecnn.graph import Graph, Tensor
+from edgecnn.metadata import TensorFacts
 from edgecnn.runtime import labels as label_files
 
 _PASSES_ON = frozenset({"RESHAPE", "SQUEEZE", "EXPAND_DIMS", "QUANTIZE", "DEQUANTIZE", "CAST"})
@@ -52,9 +54,11 @@ def card_of(graph: Graph, path: Path, given: Given) -> tuple[Card, Sequence[str]
             f"{path}: without a card this version reads classification, not {given.task!r}; give the card"
         )
     scores = _scores(graph)
+    said = metadata.read(graph)
     assumptions: list[str] = []
-    spec = _input(graph, given, assumptions)
-    labels = _labels(classes_of(scores), path, given, assumptions)
+    spec = _input(graph, said.inputs[0] if said and said.inputs else None, given, assumptions)
+    about_scores = said.outputs[0] if said and said.outputs else None
+    labels = _labels(classes_of(scores), path, about_scores, given, assumptions)
     options = {"scores": _kind_of_scores(graph, scores.index, assumptions)}
     card = Card(path.stem, "classification", spec, labels, {"scores": scores.name}, options)
     return card, assumptions
@@ -136,28 +140,27 @@ def _scores(graph: Graph) -> Tensor:
     )
 
 
-def _input(graph: Graph, given: Given, assumptions: list[str]) -> InputSpec:
+def _input(graph: Graph, facts: TensorFacts | None, given: Given, assumptions: list[str]) -> InputSpec:
     height, width, channels = image_size(graph, given.size_wh)
-    words: dict[str, Any] = {
-        "color": "gray" if channels == 1 else "rgb",
-        "resize": "bilinear",
-        **input_words(given),
-    }
+    words: dict[str, Any] = {"color": "gray" if channels == 1 else "rgb", "resize": "bilinear"}
+    if facts is not None and facts.mean:
+        words |= {"mean": facts.mean, "std": facts.std}
     tensor = graph.tensors[graph.inputs[0]]
-    if given.color is None and channels == 3:
+    if given.color is None and channels == 3 and (facts is None or facts.color_space != "rgb"):
         assumptions.append("colours go in as red, green, blue (--color bgr for the other order)")
     if given.fit is None:
         assumptions.append(
-            f"images are stretched to {width} x {height} (--fit letterbox or crop keeps their shape)"
+            f"images are stretched to {width} x {height} (--fit letterbox or crop keep their shape)"
         )
     if given.mean is None and given.std is None and tensor.dtype == "uint8":
+        assumptions.extend(_about_raw_pixels(tensor, facts))
         words["mean"], words["std"] = _raw_pixels(tensor)
-        assumptions.append("the uint8 input takes pixels as they are, 0..255 (--mean and --std otherwise)")
-    elif given.mean is None or given.std is None:
-        what = "mean" if given.mean is None else "std"
-        what = "mean and std" if given.mean is None and given.std is None else what
+    words |= input_words(given)
+    missing = [name for name in ("mean", "std") if name not in words]
+    if missing:
         raise CardError(
-            f"nothing says how pixels become this model's {_range(tensor)} input ({what}). {_USUAL}"
+            f"nothing says how pixels become this model's {_range(tensor)} input "
+            f"({' and '.join(missing)}). {_USUAL}"
         )
     return InputSpec(height, width, **words)
 
@@ -173,18 +176,48 @@ def _raw_pixels(tensor: Tensor) -> tuple[float, float]:
     return float(tensor.zero_point[0]), 1.0 / float(tensor.scale[0])
 
 
-def _labels(classes: int, path: Path, given: Given, assumptions: list[str]) -> tuple[str, ...]:
+def _about_raw_pixels(tensor: Tensor, facts: TensorFacts | None) -> list[str]:
+    """What to say about feeding pixels as they are; nothing where the metadata comes to the same."""
+    said = "the uint8 input takes pixels as they are, 0..255"
+    if facts is None or not facts.mean:
+        return [f"{said} (--mean and --std otherwise)"]
+    zero, inverse_scale = _raw_pixels(tensor)
+    pairs = zip(facts.mean, facts.std * len(facts.mean) if len(facts.std) == 1 else facts.std, strict=False)
+    apart = max(
+        abs((pixel - mean) / std * inverse_scale + zero - pixel) for mean, std in pairs for pixel in (0, 255)
+    )
+    if apart <= 2:  # half a step of rounding, and a mean of 127.5 against a zero point of 128
+        return []
+    numbers = f"--mean {_comma(facts.mean)} --std {_comma(facts.std)}"
+    return [
+        f"{said}, as the TFLite Task Library feeds them; its metadata would feed something else ({numbers})"
+    ]
+
+
+def _comma(numbers: Sequence[float]) -> str:
+    return ",".join(f"{number:g}" for number in numbers)
+
+
+def _labels(
+    classes: int, path: Path, facts: TensorFacts | None, given: Given, assumptions: list[str]
+) -> tuple[str, ...]:
     if given.labels is not None:
         return label_files.read(given.labels)
     entries = cards.read_entries(path)
-    name = label_files.only_text_file(entries)
-    if name is not None:
+    named = facts.label_file.name if facts is not None and facts.label_file is not None else None
+    if named is not None and named not in entries:
+        raise CardError(
+            f"its metadata names the label file {named!r}, which is not behind the model. Give --labels."
+        )
+    name = named or label_files.only_text_file(entries)
+    if name is None:
+        assumptions.append("the classes have no names (--labels FILE gives them)")
+        return label_files.unnamed(classes)
+    if named is None:
         assumptions.append(
             f"labels are those of {name!r}, the only text file behind the model (--labels otherwise)"
         )
-        return label_files.parse(entries[name], f"{path}/{name}")
-    assumptions.append("the classes have no names (--labels FILE gives them)")
-    return label_files.unnamed(classes)
+    return label_files.parse(entries[name], f"{path}/{name}")
 
 
 def _kind_of_scores(graph: Graph, output: int, assumptions: list[str]) -> str:
