@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         TrainingError,
     )
     from edgecnn.evaluation import evaluate
-    from edgecnn.report import report
+    from edgecnn.report import write_report
     from edgecnn.results import Boxes, Classes, Embedding, Mask, Values
     from edgecnn.runtime.benchmark import benchmark
     from edgecnn.runtime.frames import frames
@@ -54,7 +54,7 @@ _HOME = {
     "inspect_dataset": "edgecnn.data.info",
     "load": "edgecnn.runtime.model",
     "open_dataset": "edgecnn.data",
-    "report": "edgecnn.report",
+    "write_report": "edgecnn.report",
 }
 
 __all__ = [
@@ -82,7 +82,7 @@ __all__ = [
     "inspect_dataset",
     "load",
     "open_dataset",
-    "report",
+    "write_report",
 ]
 
 

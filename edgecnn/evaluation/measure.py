@@ -11,7 +11,7 @@ from edgecnn.runs import Measurement
 from edgecnn.runtime.environment import environment
 
 MOST_LABELS = 100
-"""With more labels than this, the confusion matrix is not written (1000 labels would be a million numbers)."""
+"""With more labels, the confusion matrix is not written (1000 labels would be a million numbers)."""
 
 MOST_MISTAKES = 50
 """How many of the most frequent mistakes are written."""

@@ -23,7 +23,7 @@ FOUND = Evaluation(
 )
 
 
-@pytest.fixture()
+@pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "int8.tflite"
     path.write_bytes(b"a model")

@@ -1,0 +1,169 @@
+"""What a report is made of, as plain values: model files, and what is known of each.
+
+How it is read from run folders is `edgecnn.report.gather`; what it means, `edgecnn.report.verdict`.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from edgecnn.card import Card
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How often a file was right.
+
+    Attributes:
+        metrics: as `edgecnn.evaluation.measurement` writes them; checked: `top1`, its interval and `images`.
+        environment: what computed, and `data`: which images.
+    """
+
+    metrics: Mapping[str, Any]
+    environment: Mapping[str, Any]
+
+    @property
+    def top1(self) -> float:
+        """Share of images that came out right, in [0, 1]."""
+        return float(self.metrics["top1"])
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % confidence interval of `top1`."""
+        low, high = self.metrics["top1_interval"]
+        return float(low), float(high)
+
+    @property
+    def agreement(self) -> Mapping[str, Any] | None:
+        """How the decisions compare with those of a reference, where there was one."""
+        found: Mapping[str, Any] | None = self.metrics.get("agreement")
+        return found
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """Which images were judged: name, split, images, sha256."""
+        found: Mapping[str, Any] = self.environment.get("data", {})
+        return found
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Under what a latency was measured. Latencies compare only where this is equal."""
+
+    device: str
+    runtime: str
+    threads: int | None
+    source: Literal["measured", "estimated"]
+
+    @property
+    def name(self) -> str:
+        """In one line."""
+        threads = f"{self.threads} thread{'s' if self.threads != 1 else ''}" if self.threads else ""
+        return ", ".join(part for part in (self.device, threads, self.runtime) if part)
+
+
+@dataclass(frozen=True)
+class Latency:
+    """How long a file took.
+
+    Attributes:
+        condition: where.
+        total_ms: p50, p90, p99, mean of a whole image.
+        stages_ms: the same for each stage, in the order they run.
+        environment: everything that is known about the machine and the measurement.
+    """
+
+    condition: Condition
+    total_ms: Mapping[str, float]
+    stages_ms: Mapping[str, Mapping[str, float]]
+    environment: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One model file with all that is known of it.
+
+    Attributes:
+        name: unique in the report; the file's name, with its run's where there are several.
+        run: name of its run.
+        file: where it lies, or lay.
+        scheme: float32, float16, dynamic, int8, "keras", or "".
+        size_bytes: of the file.
+        lineage: how it was made, oldest step first.
+        accuracy: None where it was not judged.
+        latencies: newest of each condition; () where it was not timed.
+    """
+
+    name: str
+    run: str
+    file: Path
+    scheme: str
+    size_bytes: int
+    sha256: str
+    lineage: tuple[str, ...] = ()
+    accuracy: Accuracy | None = None
+    latencies: tuple[Latency, ...] = ()
+
+    def latency(self, condition: Condition) -> Latency | None:
+        """The latency under one condition."""
+        return next((latency for latency in self.latencies if latency.condition == condition), None)
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of a run's history; losses are means, accuracies shares in [0, 1]."""
+
+    epoch: int
+    loss: float
+    accuracy: float
+    val_loss: float
+    val_accuracy: float
+
+
+@dataclass(frozen=True)
+class RunEvidence:
+    """A run folder.
+
+    Attributes:
+        name: unique in the report.
+        path: of the folder.
+        card: None where the folder holds measurements only.
+        history: one entry for each epoch; () where nothing was trained here.
+        training: the outcome as the training wrote it; {} where there is none.
+    """
+
+    name: str
+    path: Path
+    card: Card | None
+    history: tuple[Epoch, ...]
+    training: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that a report says, as plain values.
+
+    Attributes:
+        runs: in the order given.
+        variants: by run, then from the network itself to the smallest scheme.
+        notes: what was left out, and why; one sentence each.
+    """
+
+    runs: tuple[RunEvidence, ...]
+    variants: tuple[Variant, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """Every condition under which something was timed; the one with most files first."""
+        counts = Counter(latency.condition for v in self.variants for latency in v.latencies)
+        return tuple(condition for condition, _ in counts.most_common())
+
+    def baseline(self, variant: Variant) -> Variant | None:
+        """The float file of its own run that a variant is compared with; None for that file itself."""
+        if variant.scheme in ("float32", "keras"):
+            return None
+        own = [v for v in self.variants if v.run == variant.run and v.accuracy]
+        return next((v for scheme in ("float32", "keras") for v in own if v.scheme == scheme), None)

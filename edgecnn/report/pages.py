@@ -1,0 +1,241 @@
+"""Writing a report: one page that opens anywhere, and its Markdown and JSON twins.
+
+What stands in it is `edgecnn.report.content`, how its figures are drawn `edgecnn.report.figures`. Every text
+that comes from outside (labels, names, lineage) is escaped by the template engine or by `edgecnn.report.svg`.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from importlib.resources import files as package_files
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+import edgecnn
+from edgecnn import files
+from edgecnn.errors import DataError, MissingExtra
+from edgecnn.image import Image
+from edgecnn.report import content, figures
+from edgecnn.report.evidence import Condition, Evidence, Variant
+from edgecnn.report.gather import gather
+from edgecnn.report.svg import marker, scheme_class
+from edgecnn.report.verdict import Verdict, judge, pareto
+from edgecnn.report.words import listed
+
+FORMAT = 1
+"""Of report.json."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A sample picture: what it shows, and its pixels, (h, w, 3) uint8 BGR."""
+
+    caption: str
+    image: Image
+
+
+def write_report(
+    folders: Sequence[Path], *, out: Path, pictures: Sequence[Picture] = (), title: str | None = None
+) -> Path:
+    """Put the measurements of runs together: report.html, report.md and report.json.
+
+    A report that is there is replaced: it can always be written again from the runs. Nothing else is touched.
+
+    Args:
+        folders: runs, or folders that hold runs.
+        out: folder to write into.
+        pictures: shown in the page, and written beside it as picture-1.jpg and so on.
+        title: of the page; None finds one.
+
+    Returns:
+        The path of report.html.
+
+    Raises:
+        DataError: a folder is missing or holds nothing, a file in it is malformed, `out` is a file.
+        CardError: the card of a run cannot be understood.
+        MissingExtra: jinja2 is not installed.
+    """
+    if out.exists() and not out.is_dir():
+        raise DataError(f"{out} is a file, not a folder. Choose another place for the report.")
+    evidence = gather(folders)
+    verdict = judge(evidence)
+    shown = _context(evidence, verdict, title or _title(evidence))
+    shown["pictures"] = []
+    for number, picture in enumerate(pictures, 1):
+        encoded = _jpeg(picture.image)
+        files.write_bytes(out / f"picture-{number}.jpg", encoded)
+        height, width = picture.image.shape[:2]
+        data = "data:image/jpeg;base64," + base64.b64encode(encoded).decode("ascii")
+        named = {"caption": picture.caption, "file": f"picture-{number}.jpg"}
+        shown["pictures"].append({**named, "data": data, "width": width, "height": height})
+    html, markdown = _rendered(shown)
+    files.write_text(out / "report.json", _json(evidence, verdict, shown))
+    files.write_text(out / "report.md", markdown)
+    files.write_text(out / "report.html", html)
+    return out / "report.html"
+
+
+def _context(evidence: Evidence, verdict: Verdict, title: str) -> dict[str, Any]:
+    best = content.best_judged(evidence, verdict)
+    models = content.model_rows(evidence, verdict)
+    conditions = evidence.conditions
+    stages = [{"condition": c.name, "rows": content.stage_rows(evidence, c)} for c in conditions]
+    return {
+        "version": edgecnn.__version__,
+        "written": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
+        "title": title,
+        "subtitle": _subtitle(evidence, best, title),
+        "sentences": verdict.sentences,
+        "tiles": content.tiles(evidence, verdict),
+        "notes": evidence.notes,
+        "plots": [plot for c in conditions if (plot := _plot(evidence, verdict, c))],
+        "models": models,
+        "several_conditions": len(conditions) > 1,
+        "any_top5": any(row["top5"] != "–" for row in models),
+        "any_agreement": any(row["agreement"] != "–" for row in models),
+        "any_memory": any(row["memory"] != "–" for row in models),
+        "data_line": _data_line(best, conditions),
+        "stages": [block for block in stages if block["rows"]],
+        "classes": content.class_rows(evidence, best),
+        "most_classes": content.MOST_CLASSES,
+        "best": best,
+        "confusion": content.confusion(best),
+        "mistakes": content.mistakes(best),
+        "trainings": [_training(run) for run in content.trainings(evidence)],
+        "conditions": content.conditions(evidence),
+        "lineages": content.lineages(evidence),
+    }
+
+
+def _title(evidence: Evidence) -> str:
+    if len(evidence.runs) > 1:
+        return f"{len(evidence.runs)} runs compared"
+    run = evidence.runs[0]
+    return run.card.name if run.card else run.name
+
+
+def _subtitle(evidence: Evidence, best: Variant | None, title: str) -> str:
+    names = [run.name for run in evidence.runs]
+    parts = [] if names == [title] else [listed(names if len(names) <= 6 else [*names[:5], "others"])]
+    if best and best.accuracy:
+        data = best.accuracy.data
+        which = " ".join(str(data[key]) for key in ("name", "split") if data.get(key))
+        parts.append(f"judged on {best.accuracy.metrics['images']:,} images of {which}" if which else "")
+    devices = list(dict.fromkeys(condition.device for condition in evidence.conditions))
+    parts.append(f"timed on {listed(devices)}" if devices else "")
+    return " · ".join(filter(None, parts))
+
+
+def _data_line(best: Variant | None, conditions: Sequence[Condition]) -> str:
+    parts = []
+    if best and best.accuracy:
+        parts.append(
+            f"Judged on the same {best.accuracy.metrics['images']:,} images; small numbers are 95 % intervals; "
+            "a tie for the highest score counts as wrong."
+        )
+    if conditions:
+        where = conditions[0].name if len(conditions) == 1 else "several conditions"
+        parts.append(f"Time for a whole image, from pixels to answer, on {where}; p90: 90 of 100 are faster.")
+    return " ".join(parts) or "Nothing was measured yet."
+
+
+def _plot(evidence: Evidence, verdict: Verdict, condition: Condition) -> dict[str, Any] | None:
+    if not pareto(evidence.variants, condition):
+        return None
+    ring = verdict.recommended if condition == verdict.condition else None
+    wide, small = (
+        figures.scatter(evidence.variants, condition, recommended=ring, width=width, height=height)
+        for width, height in ((900, 400), (350, 330))
+    )
+    estimated = condition.source == "estimated"
+    return {"condition": condition.name, "estimated": estimated, "wide": wide, "small": small}
+
+
+def _training(run: dict[str, Any]) -> dict[str, Any]:
+    curves = {
+        what: figures.curve(run["history"], what, width=440, height=230) for what in ("accuracy", "loss")
+    }
+    return {**run, **curves}
+
+
+def _rendered(shown: dict[str, Any]) -> tuple[str, str]:
+    """The page and its Markdown twin."""
+    try:
+        import jinja2
+        from markupsafe import Markup
+    except ImportError:
+        raise MissingExtra("jinja2", "report") from None
+    templates = package_files("edgecnn.report") / "templates"
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda name: (templates / name).read_text(encoding="utf-8")),
+        autoescape=lambda name: name is not None and ".html" in name,
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    environment.filters["md"] = _markdown
+    environment.filters["drawn"] = Markup  # edgecnn.report.svg has escaped every text in it
+    page = environment.get_template("report.html.j2").render(
+        **shown,
+        style=Markup((templates / "report.css").read_text(encoding="utf-8")),
+        marker=lambda scheme: Markup(marker(scheme, 0.0, 0.0)),
+        scheme_class=scheme_class,
+    )
+    return page, environment.get_template("report.md.j2").render(**shown)
+
+
+def _markdown(text: object) -> str:
+    """Text from outside, so that it is text in Markdown too: no markup, no HTML, no second line."""
+    one_line = " ".join(str(text).split())
+    return re.sub(r"([\\`*_{}\[\]<>#|&~!])", r"\\\1", one_line)
+
+
+def _json(evidence: Evidence, verdict: Verdict, shown: dict[str, Any]) -> str:
+    models = [
+        {
+            "name": v.name,
+            "run": v.run,
+            "file": str(v.file),
+            "scheme": v.scheme,
+            "size_bytes": v.size_bytes,
+            "sha256": v.sha256,
+            "lineage": v.lineage,
+            "accuracy": asdict(v.accuracy) if v.accuracy else None,
+            "latencies": [asdict(latency) for latency in v.latencies],
+        }
+        for v in evidence.variants
+    ]
+    runs = [
+        {
+            "name": r.name,
+            "path": str(r.path),
+            "history": [asdict(e) for e in r.history],
+            "training": r.training,
+        }
+        for r in evidence.runs
+    ]
+    whole = {
+        "format": FORMAT,
+        "edgecnn": edgecnn.__version__,
+        "written": shown["written"],
+        "title": shown["title"],
+        "recommended": verdict.recommended.name if verdict.recommended else None,
+        "condition": asdict(verdict.condition) if verdict.condition else None,
+        "summary": verdict.sentences,
+        "notes": evidence.notes,
+        "models": models,
+        "runs": runs,
+    }
+    return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+
+
+def _jpeg(image: Image) -> bytes:
+    fine, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 90])
+    if not fine:
+        raise DataError(f"a picture of shape {image.shape} cannot be encoded. Give (h, w, 3) uint8 BGR.")
+    return bytes(np.asarray(encoded))

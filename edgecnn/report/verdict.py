@@ -1,0 +1,198 @@
+"""What the numbers mean: which file to take, said so that nothing is claimed that the images cannot show.
+
+Two accuracies are told apart only if chance does not explain their difference: by the images on which just
+one of the two files was right where both judged the same ones, else by intervals that do not overlap.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgecnn.report.evidence import Condition, Evidence, Variant
+from edgecnn.report.words import interval, listed, milliseconds, percent, size, times
+
+ALIKE = 1.05
+"""Times, or sizes, whose ratio is below this are called equal: a benchmark repeated differs as much."""
+
+WORTH = 0.01
+"""So much accuracy may a faster file cost and still be recommended; what it costs is said."""
+
+WIDE = 0.03
+"""An interval that reaches farther than this to a side calls for more images."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The recommendation.
+
+    Attributes:
+        recommended: the file to take; None where no file has both numbers.
+        condition: under which that holds.
+        sentences: the reasons, in plain words.
+    """
+
+    recommended: Variant | None
+    condition: Condition | None
+    sentences: tuple[str, ...]
+
+
+def pareto(variants: Sequence[Variant], condition: Condition) -> list[Variant]:
+    """Files that no other beats in accuracy and latency both; fastest first."""
+    front: list[Variant] = []
+    for variant in sorted(_both(variants, condition), key=lambda v: (_p50(v, condition), -_top1(v))):
+        if not front or _top1(variant) > _top1(front[-1]):
+            front.append(variant)
+    return front
+
+
+def told_apart(one: Variant, other: Variant) -> bool:
+    """Whether the two accuracies differ by more than chance explains (95 %)."""
+    if one.accuracy is None or other.accuracy is None:
+        return False
+    for first, second in ((one, other), (other, one)):
+        paired = paired_difference(first, second)
+        if paired is not None:
+            return not paired[0] <= 0 <= paired[1]
+    (low, high), (other_low, other_high) = one.accuracy.interval, other.accuracy.interval
+    return low > other_high or other_low > high
+
+
+def paired_difference(one: Variant, reference: Variant) -> tuple[float, float] | None:
+    """The interval of the difference in accuracy over the same images, where `one` was compared with it."""
+    found = one.accuracy.agreement if one.accuracy else None
+    if not found or not found.get("sha256") or found["sha256"] != reference.sha256:
+        return None
+    low, high = found["difference_interval"]
+    return float(low), float(high)
+
+
+def judge(evidence: Evidence) -> Verdict:
+    """The recommendation for the condition under which most files were measured."""
+    measured = [condition for condition in evidence.conditions if condition.source == "measured"]
+    for condition in measured:
+        both = _both(evidence.variants, condition)
+        if both:
+            return _recommend(evidence, both, condition)
+    judged = [v for v in evidence.variants if v.accuracy]
+    if judged:
+        best = max(judged, key=_top1)
+        said = f"{best.name} is right most often: {_accuracy(best)}."
+        return Verdict(None, None, (said, "No latency was measured on these files yet: edgecnn bench."))
+    if measured:
+        timed = [v for v in evidence.variants if v.latency(measured[0])]
+        fastest = min(timed, key=lambda v: _p50(v, measured[0]))
+        said = f"{fastest.name} is the fastest: {milliseconds(_p50(fastest, measured[0]))} an image."
+        return Verdict(
+            None, None, (said, "How often these files are right was not judged yet: edgecnn evaluate.")
+        )
+    return Verdict(None, None, ("Nothing was measured yet: edgecnn evaluate judges, edgecnn bench times.",))
+
+
+def _recommend(evidence: Evidence, both: Sequence[Variant], condition: Condition) -> Verdict:
+    best = max(both, key=_top1)
+    as_good = [v for v in both if not told_apart(v, best) or _top1(best) - _top1(v) <= WORTH]
+    quickest = min(_p50(v, condition) for v in as_good)
+    take = min((v for v in as_good if _p50(v, condition) < ALIKE * quickest), key=lambda v: v.size_bytes)
+    images = take.accuracy.metrics["images"] if take.accuracy else 0
+    sentences = [
+        f"Take {take.name}: {percent(_top1(take))} of {images:,} images right, "
+        f"{milliseconds(_p50(take, condition))} for one image.",
+        *_against_baseline(evidence, take, condition),
+        *_faster([v for v in both if v not in as_good], take, condition),
+        *_width(take),
+    ]
+    return Verdict(take, condition, tuple(sentences))
+
+
+def _against_baseline(evidence: Evidence, take: Variant, condition: Condition) -> list[str]:
+    baseline = evidence.baseline(take)
+    if baseline is None:
+        return _others(evidence, take, condition)
+    gains = []
+    if baseline.latency(condition):
+        gains.append(_speed(_p50(baseline, condition) / _p50(take, condition)))
+    if take.size_bytes and baseline.scheme != "keras" and baseline.size_bytes / take.size_bytes >= ALIKE:
+        gains.append(f"{times(baseline.size_bytes / take.size_bytes)} smaller ({size(take.size_bytes)})")
+    said = [f"Against {baseline.name} it is {listed(gains)}."] if gains else []
+    return [*said, *_cost(take, baseline)]
+
+
+def _others(evidence: Evidence, take: Variant, condition: Condition) -> list[str]:
+    slower = [
+        v for v in _both(evidence.variants, condition) if v is not take and evidence.baseline(v) is take
+    ]
+    slow = [v.name for v in slower if _p50(v, condition) * ALIKE > _p50(take, condition)]
+    return [f"{listed(slow)} would not be faster here."] if slow else []
+
+
+def _cost(take: Variant, baseline: Variant) -> list[str]:
+    """What the smaller file costs in accuracy, as far as the images can tell."""
+    if take.accuracy is None or baseline.accuracy is None:
+        return []
+    difference = take.accuracy.top1 - baseline.accuracy.top1
+    paired = paired_difference(take, baseline)
+    agreement = take.accuracy.agreement
+    alike = (
+        f"they decide alike on {percent(agreement['share'])} of the images" if paired and agreement else ""
+    )
+    if not told_apart(take, baseline):
+        also = f"; {alike}" if alike else ""
+        return [
+            f"Its accuracy cannot be told apart from {baseline.name}'s {percent(baseline.accuracy.top1)} "
+            f"on these {take.accuracy.metrics['images']:,} images{also}."
+        ]
+    word = "more" if difference > 0 else "less"
+    bounds = sorted(abs(100 * bound) for bound in paired) if paired else []
+    between = f" (between {bounds[0]:.1f} and {bounds[1]:.1f})" if bounds else ""
+    also = f"; {alike}" if alike else ""
+    return [f"It is {abs(100 * difference):.1f} points{between} {word} accurate than {baseline.name}{also}."]
+
+
+def _faster(worse: Sequence[Variant], take: Variant, condition: Condition) -> list[str]:
+    """Files that are faster, but at a price."""
+    said = []
+    for variant in sorted(worse, key=lambda v: _p50(v, condition)):
+        ratio = _p50(take, condition) / _p50(variant, condition)
+        if ratio >= ALIKE:
+            less = 100 * (_top1(take) - _top1(variant))
+            said.append(
+                f"{variant.name} is {times(ratio)} faster still and {less:.1f} points less accurate: "
+                "take it where time matters more."
+            )
+    return said[:1]
+
+
+def _width(take: Variant) -> list[str]:
+    low, high = take.accuracy.interval if take.accuracy else (0.0, 0.0)
+    if take.accuracy is None or (high - low) / 2 <= WIDE:
+        return []
+    return [
+        f"With {take.accuracy.metrics['images']:,} images the accuracy is known only to "
+        f"±{50 * (high - low):.0f} points: judge on more before you rely on it."
+    ]
+
+
+def _speed(ratio: float) -> str:
+    if ratio >= ALIKE:
+        return f"{times(ratio)} faster"
+    return f"{times(1 / ratio)} slower" if ratio <= 1 / ALIKE else "as fast"
+
+
+def _accuracy(variant: Variant) -> str:
+    found = variant.accuracy
+    if found is None:
+        return "not judged"
+    images = found.metrics["images"]
+    return f"{percent(found.top1)} of {images:,} images right (95 %: {interval(found.interval)})"
+
+
+def _both(variants: Sequence[Variant], condition: Condition) -> list[Variant]:
+    return [v for v in variants if v.accuracy and v.latency(condition)]
+
+
+def _top1(variant: Variant) -> float:
+    return variant.accuracy.top1 if variant.accuracy else -1.0
+
+
+def _p50(variant: Variant, condition: Condition) -> float:
+    latency = variant.latency(condition)
+    return latency.total_ms["p50"] if latency else float("inf")
