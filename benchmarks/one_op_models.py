@@ -150,7 +150,10 @@ def quantized(dtype: str) -> Any:
         if bias and scale is not None:
             return T(shape, "int64" if dtype == "int16" else "int32", data, scale=0.0004)
         kind = "int8" if weights and dtype == "int16" else dtype
-        return T(shape, kind, data, scale=(scale_ or scale) if scale is not None else None)
+        if scale is None:
+            return T(shape, kind, data)
+        zero_point = -128 if scale_ == 1 / 256 and dtype == "int8" else 0
+        return T(shape, kind, data, scale=scale_ or scale, zero_point=zero_point)
 
     return make
 
@@ -180,6 +183,21 @@ def convolutions(t: Any) -> Iterator[tuple[str, bytes]]:
         one("DEPTHWISE_CONV_2D", [image, depth, bias], [t(1, 3, 3, 8)], "DepthwiseConv2D", strideW=2,
             strideH=2, padding=0, depthMultiplier=2),
     )  # fmt: skip
+    yield (
+        "depthwise_no_bias",
+        one("DEPTHWISE_CONV_2D", [image, depth, None], [t(1, 3, 3, 8)], "DepthwiseConv2D", strideW=2,
+            strideH=2, padding=0, depthMultiplier=2),
+    )  # fmt: skip
+    yield (
+        "depthwise_two_inputs",
+        one("DEPTHWISE_CONV_2D", [image, depth], [t(1, 3, 3, 8)], "DepthwiseConv2D", strideW=2,
+            strideH=2, padding=0, depthMultiplier=2),
+    )  # fmt: skip
+    yield "conv_two_inputs", one("CONV_2D", [image, weights], [out], "Conv2D", **strides)
+    yield (
+        "dense_two_inputs",
+        one("FULLY_CONNECTED", [t(2, 4), t(5, 4, data=1, weights=True)], [t(2, 5)], "FullyConnected"),
+    )
     dense = t(5, 4, data=1, weights=True)
     yield (
         "dense",
@@ -354,9 +372,68 @@ def arrangements(t: Any) -> Iterator[tuple[str, bytes]]:
     )
 
 
+def network(dtype: str) -> bytes:
+    """A small detector-like network, so that operators can be wired to each other's tensors."""
+    t = quantized(dtype)
+    specs = {
+        "image": t(1, 16, 16, 3), "w1": t(8, 3, 3, 3, data=1, weights=True), "b1": t(8, data=1, bias=True),
+        "a": t(1, 8, 8, 8), "w2": t(1, 3, 3, 8, data=1, weights=True), "b": t(1, 8, 8, 8),
+        "w3": t(8, 1, 1, 8, data=1, weights=True), "c": t(1, 8, 8, 8), "d": t(1, 8, 8, 8),
+        "pads": T((4, 2), "int32", [[0, 0], [0, 1], [0, 1], [0, 0]]), "e": t(1, 9, 9, 8), "f": t(1, 4, 4, 8),
+        "size": shape_of(8, 8), "g": t(1, 8, 8, 8), "h": t(1, 8, 8, 16), "axis": T((), "int32", 3),
+        "i": t(1, 8, 8, 8), "j": t(1, 8, 8, 8), "k": t(1, 8, 8, 8), "axes": shape_of(1, 2), "l": t(1, 8),
+        "w4": t(5, 8, data=1, weights=True), "b4": t(5, data=1, bias=True), "m": t(1, 5),
+        "n": t(1, 5, scale_=1 / 256), "list": shape_of(-1, 16), "o": t(4, 16), "p": t(4, 16, scale_=1 / 256),
+        "w5": t(4, 3, 3, 8, data=1, weights=True), "big": shape_of(1, 16, 16, 4), "q": t(1, 16, 16, 4),
+        "begin": shape_of(0, 2, 2, 0), "end": shape_of(1, 6, 6, 4), "steps": shape_of(1, 2, 2, 1),
+        "r": t(1, 2, 2, 4), "order": shape_of(0, 3, 1, 2), "s": t(1, 4, 2, 2),
+        "u": t(1, 4, 2, 2, scale_=1 / 256), "b5": t(4, data=1, bias=True), "v": t(1, 64),
+    }  # fmt: skip
+    conv = {"strideW": 1, "strideH": 1, "padding": 0}
+    halving = {"strideW": 2, "strideH": 2, "padding": 0}
+    rows = [
+        ("CONV_2D", "image w1 b1", "a", "Conv2D", {**halving, "fusedActivationFunction": 1}),
+        ("DEPTHWISE_CONV_2D", "a w2 b1", "b", "DepthwiseConv2D", {**conv, "depthMultiplier": 1}),
+        ("CONV_2D", "b w3 b1", "c", "Conv2D", conv),
+        ("ADD", "a c", "d", "Add", {}),
+        ("PAD", "d pads", "e", "Pad", {}),
+        ("MAX_POOL_2D", "e", "f", "Pool2D", {**halving, "filterWidth": 2, "filterHeight": 2, "padding": 1}),
+        ("RESIZE_BILINEAR", "f size", "g", "ResizeBilinear", {"halfPixelCenters": True}),
+        ("CONCATENATION", "d g", "h", "Concatenation", {"axis": 3}),
+        ("SPLIT", "axis h", "i j", "Split", {"numSplits": 2}),
+        ("MUL", "i j", "k", "Mul", {}),
+        ("MEAN", "k axes", "l", "Reducer", {}),
+        ("FULLY_CONNECTED", "l w4 b4", "m", "FullyConnected", {}),
+        ("SOFTMAX", "m", "n", "Softmax", {"beta": 1.0}),
+        ("RESHAPE", "v list", "o", "Reshape", {"newShape": [-1, 16]}),
+        ("LOGISTIC", "o", "p", None, {}),
+        ("TRANSPOSE_CONV", "big w5 k b5", "q", "TransposeConv", halving),
+        ("STRIDED_SLICE", "q begin end steps", "r", "StridedSlice", {}),
+        ("TRANSPOSE", "r order", "s", "Transpose", {}),
+        ("LOGISTIC", "s", "u", None, {}),
+    ]  # fmt: skip
+    model = empty_model()
+    graph = schema.SubGraphT(tensors=[], operators=[], name="main")
+    places = {}
+    for name, spec in specs.items():
+        places[name] = len(graph.tensors)
+        graph.tensors.append(tensor(spec, name, model.buffers))
+    for kind, inputs, outputs, options, settings in rows:
+        made = operator(model, kind, options, settings)
+        made.inputs = [places[name] for name in inputs.split()]
+        made.outputs = [places[name] for name in outputs.split()]
+        graph.operators.append(made)
+    graph.inputs = [places["image"], places["v"]]
+    graph.outputs = [places[name] for name in ("n", "p", "u")]
+    model.subgraphs = [graph]
+    return pack(model)
+
+
 def models() -> Iterator[tuple[str, bytes]]:
     """Every model, whether the interpreter likes it or not."""
     yield from control_flow()
+    for dtype in ("float32", "int8", "uint8"):
+        yield f"network_{dtype}", network(dtype)
     for dtype in ("float32", "int8", "uint8", "int16", "int32", "bool"):
         t = quantized(dtype)
         for family in (convolutions, elementwise, windows, arrangements):

@@ -14,8 +14,20 @@ _PLAIN: Final = ("float32", "int8", "uint8", "int16", "int32", "int64")
 
 def check_kernel(call: Call) -> None:
     """Refuse an operator on which its kernel would end the process."""
+    _check_strings(call)
     for rule in _RULES.get(call.operator.kind, ()):
         rule(call)
+
+
+def _check_strings(call: Call) -> None:
+    """Strings are no numbers of fixed size: only what reads strings may give them."""
+    if call.operator.kind in ("CUSTOM", "READ_VARIABLE", "HASHTABLE_FIND"):
+        return
+    if any(given is not None and given.dtype == "string" for given in call.inputs):
+        return
+    for made in call.outputs:
+        if made.dtype == "string":
+            raise Unsafe(f"it gives {called(made)} of type string, but reads no strings")
 
 
 def _at_least(least: int, *names: str) -> Rule:
@@ -76,35 +88,43 @@ def _each(kinds: str, *rules: Rule) -> dict[str, tuple[Rule, ...]]:
 
 _WINDOW: Final = _at_least(1, "stride_width", "stride_height")
 _FILTER: Final = _at_least(1, "filter_width", "filter_height")
+_BROADCAST: Final = shapes.shaped_by(shapes.broadcast)
+_PADDED: Final = shapes.shaped_by(shapes.padded)
+_LIST: Final = shapes.short_list(1)
+_RESIZED: Final = (_LIST, shapes.shaped_by(shapes.resized), shapes.not_empty, _moves(0))
+
+
+def _sized(place: int) -> tuple[Rule, Rule]:
+    """Input `place` is the output's shape."""
+    return shapes.short_list(place), shapes.shaped_by(shapes.stated(place))
+
 
 _RULES: Final[dict[str, tuple[Rule, ...]]] = {
     **_each("CONV_2D DEPTHWISE_CONV_2D", _WINDOW, _at_least(1, "dilation_width", "dilation_height")),
-    **_each("TRANSPOSE_CONV", _WINDOW, shapes.shaped_by(shapes.stated(0))),
+    **_each("TRANSPOSE_CONV", _WINDOW, *_sized(0)),
     **_each("AVERAGE_POOL_2D MAX_POOL_2D L2_POOL_2D", _WINDOW, _FILTER, _moves(0)),
     **_each("LOCAL_RESPONSE_NORMALIZATION", _at_least(0, "radius")),
     **_each("SPLIT", _counts("num_splits", "outputs"), shapes.one_number(0), _moves(1)),
     **_each("SPLIT_V", _counts("num_splits", "outputs"), shapes.one_number(2), _moves(0)),
     **_each("UNPACK", _counts("num", "outputs"), _moves(0)),
     **_each("PACK", _counts("values_count", "inputs"), _moves(0)),
-    **_each("PAD MIRROR_PAD", shapes.shaped_by(shapes.padded), _moves(0)),
-    **_each("PADV2", shapes.shaped_by(shapes.padded), shapes.one_number(2), _moves(0)),
-    **_each("TILE", shapes.shaped_by(shapes.tiled), _moves(0)),
-    **_each(
-        "RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR",
-        shapes.shaped_by(shapes.resized),
-        shapes.not_empty,
-        _moves(0),
-    ),
-    **_each("BROADCAST_TO", shapes.shaped_by(shapes.stated(1)), _moves(0)),
-    **_each("FILL", shapes.shaped_by(shapes.stated(0)), shapes.one_number(1), _moves(1)),
-    **_each("SCATTER_ND", shapes.shaped_by(shapes.stated(2)), _moves(1)),
-    **_each("SPARSE_TO_DENSE", shapes.shaped_by(shapes.stated(1)), _moves(2)),
-    **_each("RANDOM_UNIFORM RANDOM_STANDARD_NORMAL", shapes.shaped_by(shapes.stated(0))),
+    **_each("PAD MIRROR_PAD", _LIST, _PADDED, _moves(0)),
+    **_each("PADV2", _LIST, _PADDED, shapes.one_number(2), _moves(0)),
+    **_each("TILE", _LIST, shapes.shaped_by(shapes.tiled), _moves(0)),
+    **_each("RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR", *_RESIZED),
+    **_each("BROADCAST_TO", *_sized(1), _moves(0)),
+    **_each("FILL", *_sized(0), shapes.one_number(1), _moves(1)),
+    **_each("SCATTER_ND", *_sized(2), _moves(1)),
+    **_each("SPARSE_TO_DENSE", *_sized(1), _moves(2)),
+    **_each("RANDOM_UNIFORM RANDOM_STANDARD_NORMAL", *_sized(0)),
     **_each("SPACE_TO_DEPTH DEPTH_TO_SPACE", _at_least(1, "block_size"), _moves(0)),
-    **_each("RESHAPE SQUEEZE TRANSPOSE SLICE STRIDED_SLICE CONCATENATION GATHER GATHER_ND", _moves(0)),
-    **_each("REVERSE_V2", shapes.not_empty, _moves(0)),
-    **_each("BATCH_TO_SPACE_ND SPACE_TO_BATCH_ND REVERSE_SEQUENCE DYNAMIC_UPDATE_SLICE", _moves(0)),
-    **_each("MAXIMUM MINIMUM REDUCE_MAX REDUCE_MIN", _moves(0)),
+    **_each("SQUEEZE CONCATENATION GATHER GATHER_ND REVERSE_SEQUENCE DYNAMIC_UPDATE_SLICE", _moves(0)),
+    **_each("RESHAPE TRANSPOSE", _LIST, _moves(0)),
+    **_each("MEAN SUM REDUCE_PROD REDUCE_ANY REDUCE_ALL", _LIST),
+    **_each("REDUCE_MAX REDUCE_MIN", _LIST, _moves(0)),
+    **_each("REVERSE_V2", _LIST, shapes.not_empty, _moves(0)),
+    **_each("BATCH_TO_SPACE_ND SPACE_TO_BATCH_ND SLICE", shapes.short_list(1, 2), _moves(0)),
+    **_each("STRIDED_SLICE", shapes.short_list(1, 2, 3), _moves(0)),
     **_each("EXPAND_DIMS CUMSUM", shapes.one_number(1), _moves(0)),
     **_each("TOPK_V2 ARG_MAX ARG_MIN", shapes.one_number(1)),
     **_each("RANGE", shapes.one_number(0, 1, 2), shapes.shaped_by(shapes.counted), _moves(0)),
@@ -113,8 +133,9 @@ _RULES: Final[dict[str, tuple[Rule, ...]]] = {
     **_each("EMBEDDING_LOOKUP", _looks_up),
     **_each("FAKE_QUANT", _type_in("float32")),
     **_each("MATRIX_DIAG MATRIX_SET_DIAG", _type_in(*_PLAIN), _moves(0)),
-    **_each("ADD SUB SQUARED_DIFFERENCE", scales.scaled, scales.addable),
-    **_each("MUL DIV", scales.scaled),
+    **_each("MAXIMUM MINIMUM", _BROADCAST, _moves(0)),
+    **_each("ADD SUB SQUARED_DIFFERENCE", scales.scaled, scales.addable, _BROADCAST),
+    **_each("MUL DIV", scales.scaled, _BROADCAST),
     **_each("EXP LOG SQRT RSQRT SIN COS LOGISTIC TANH ELU GELU HARD_SWISH LEAKY_RELU", scales.tabled),
     **_each("SOFTMAX LOG_SOFTMAX ABS", scales.tabled),
     **_each("LESS LESS_EQUAL GREATER GREATER_EQUAL EQUAL NOT_EQUAL", scales.scaled, scales.comparable),

@@ -7,6 +7,8 @@ from typing import Final
 from edgecnn.graph.safety.call import Call, Rule, Unsafe, called
 
 _MOST_ELEMENTS: Final = 2**31 - 1
+_LONGEST_LIST: Final = 16  # two numbers for each of 8 dimensions
+_LIST_TYPES: Final = frozenset({"int16", "int32", "int64"})
 
 
 def one_number(*places: int) -> Rule:
@@ -17,6 +19,18 @@ def one_number(*places: int) -> Rule:
             tensor = call.inputs[place]
             if tensor is not None and tensor.elements != 1:
                 raise Unsafe(f"{called(tensor)} of shape {tensor.shape} should be one number")
+
+    return rule
+
+
+def short_list(*places: int) -> Rule:
+    """Inputs that are a list of sizes, axes or steps; kernels copy it into an array of fixed size."""
+
+    def rule(call: Call) -> None:
+        for place in places:
+            tensor = call.inputs[place] if place < len(call.inputs) else None
+            if tensor is not None and (tensor.elements > _LONGEST_LIST or tensor.dtype not in _LIST_TYPES):
+                raise Unsafe(f"{called(tensor)}, {tensor.dtype} {tensor.shape}, is no list of sizes or axes")
 
     return rule
 
@@ -44,6 +58,21 @@ def shaped_by(expected: Callable[[Call], Sequence[int] | None]) -> Rule:
             )
 
     return rule
+
+
+def broadcast(call: Call) -> Sequence[int] | None:
+    """ADD and its like: sizes agree from the last dimension on, or are 1."""
+    first, second = call.inputs[:2]
+    if first is None or second is None or first.is_dynamic or second.is_dynamic:
+        return None
+    rank = max(len(first.shape), len(second.shape))
+    padded_shapes = ((1,) * (rank - len(tensor.shape)) + tensor.shape for tensor in (first, second))
+    sizes = []
+    for left, right in zip(*padded_shapes, strict=True):
+        if left != right and 1 not in (left, right):
+            return None  # the kernel says so itself
+        sizes.append(right if left == 1 else left)
+    return sizes
 
 
 def padded(call: Call) -> Sequence[int] | None:

@@ -29,6 +29,8 @@ def check_wiring(subgraph: Subgraph) -> None:
                 raise Unsafe(f"{where} has an output that is left out")
             if tensors[index].is_constant:
                 raise Unsafe(f"{where} writes {called(tensors[index])}, which is a constant")
+            if tensors[index].is_variable:
+                raise Unsafe(f"{where} writes {called(tensors[index])}, which is a state of the model")
             if written[index]:
                 raise Unsafe(f"{where} writes {called(tensors[index])}, which is written already")
             ready[index] = written[index] = True
