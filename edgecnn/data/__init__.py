@@ -1,8 +1,10 @@
-"""Labelled images: `open_dataset` opens any of the FORMATS; what a data set is says `edgecnn.data.dataset`.
+"""Labelled images: `open_dataset` opens any of the FORMATS.
 
-open_dataset("photos/")                  a folder for each class, with or without train, val, test
-open_dataset("photos.zip", split="test") the same in a zip or tar archive, read in place
-open_dataset("drawn:7?size=96x96")       drawn scenes (see edgecnn.data.drawn)
+    open_dataset("photos/")                    a folder for each class, with or without train, val, test
+    open_dataset("photos.zip", split="test")   the same in a zip or tar archive, read in place
+    open_dataset("drawn:7?size=96x96")         scenes drawn with seed 7 (see `edgecnn.data.drawn`)
+
+What a data set is says `edgecnn.data.dataset`; how one is divided, `edgecnn.data.splits`.
 """
 
 from collections.abc import Mapping
@@ -26,6 +28,7 @@ class Format(Protocol):
 
 
 FORMATS: dict[str, str] = {
+    "drawn": "edgecnn.data.drawn.stills",
     "folder": "edgecnn.data.folder",
 }
 """The module (a `Format`) of each format, imported when used; tried in this order."""
@@ -42,7 +45,7 @@ def open_dataset(
     """Open a data set, or one split of it. Lists files; reads no image.
 
     Args:
-        path: a folder or an archive.
+        path: a folder, an archive, or the name of a drawn data set.
         format: a key of FORMATS; None finds out.
         task: what the truth is wanted for.
         split: "train", "val" or "test"; None is everything. Without splits of its own, a data set is divided
@@ -129,4 +132,6 @@ def _joined(parts: Mapping[str, Dataset]) -> Dataset:
     first, *others = parts.values()
     if not others:
         return replace(first, split=None)
-    return replace(first, samples=tuple(s for part in parts.values() for s in part.samples), split=None)
+    from edgecnn.data.dataset import Joined
+
+    return replace(first, samples=Joined([part.samples for part in parts.values()]), split=None)

@@ -113,6 +113,28 @@ class Selection(Sequence[Sample]):
         return self.samples[int(self.indices[index])]
 
 
+class Joined(Sequence[Sample]):
+    """Several sequences, one after the other; looks samples up when asked."""
+
+    def __init__(self, parts: Sequence[Sequence[Sample]]) -> None:
+        self.parts = tuple(parts)
+        self.ends = np.cumsum([len(part) for part in parts], dtype=np.int64)
+
+    def __len__(self) -> int:
+        return int(self.ends[-1]) if len(self.ends) else 0
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> Selection: ...
+    def __getitem__(self, index: int | slice) -> Sample | Selection:
+        if isinstance(index, slice):
+            return Selection(self, np.arange(len(self))[index])
+        place = range(len(self))[index]
+        part = int(np.searchsorted(self.ends, place, side="right"))
+        return self.parts[part][place - int(self.ends[part])]
+
+
 def label_ids(dataset: Dataset) -> npt.NDArray[np.int64]:
     """The label of every sample of a classification data set, (n,) int64, without reading any image.
 
