@@ -199,10 +199,10 @@ class _TFLite:
                 index = self._interpreter.get_input_details()[position]["index"]
                 self._interpreter.resize_tensor_input(index, list(shape))
             self._interpreter.allocate_tensors()
+            self._inputs = [details["index"] for details in self._interpreter.get_input_details()]
+            self._outputs = [details["index"] for details in self._interpreter.get_output_details()]
         except (ValueError, RuntimeError) as error:
             raise ModelError(_explained(name, "cannot be loaded", error)) from None
-        self._inputs = [details["index"] for details in self._interpreter.get_input_details()]
-        self._outputs = [details["index"] for details in self._interpreter.get_output_details()]
 
     def write(self, position: int, tensor: Array) -> None:
         # A copy of 3 µs for 150 kB. Writing into the interpreter's memory would save it, but a view that
@@ -223,7 +223,10 @@ class _TFLite:
 
     def delegation(self) -> Delegation:
         # The only account of the delegation that Python gets to see; the same in both runtimes.
-        nodes = self._open()._get_ops_details()
+        try:
+            nodes = self._open()._get_ops_details()
+        except ValueError as error:  # such as a tensor's name that is not UTF-8
+            raise ModelError(_explained(self._name, "does not tell its operators", error)) from None
         # A replaced operator stays in the list. What really runs is what one meets walking back from the
         # outputs, where the delegate, later in the list, hides the operator that used to make its tensor.
         producer = {int(tensor): node for node in nodes for tensor in node["outputs"]}

@@ -64,7 +64,7 @@ def _carded(graph: Graph, carded: Card, given: Given) -> tuple[Card, Sequence[st
     spec = replace(carded.input, **stranger.input_words(given))
     if given.size_wh is not None:
         spec = replace(spec, width=given.size_wh[0], height=given.size_wh[1])
-    height, width, channels = stranger.image_size(graph, (spec.width, spec.height))
+    height, width, channels = stranger.image_size(graph, given.size_wh, (spec.width, spec.height))
     if (spec.height, spec.width, spec.channels) != (height, width, channels):
         raise CardError(
             f"the card says {spec.width} x {spec.height} pixels, {spec.color}, but the model takes "

@@ -64,12 +64,15 @@ def card_of(graph: Graph, path: Path, given: Given) -> tuple[Card, Sequence[str]
     return card, assumptions
 
 
-def image_size(graph: Graph, wanted_wh: tuple[int, int] | None) -> tuple[int, int, int]:
+def image_size(
+    graph: Graph, wanted_wh: tuple[int, int] | None, otherwise_wh: tuple[int, int] | None = None
+) -> tuple[int, int, int]:
     """Height, width and channels of the image that the model takes.
 
     Args:
         graph: the model's graph.
-        wanted_wh: width and height where the model leaves them open.
+        wanted_wh: width and height that it must have, or get where it leaves them open.
+        otherwise_wh: what it gets where it leaves them open and nothing is wanted.
 
     Raises:
         ModelError: it takes something else than one image with its channels last, or leaves its size open and
@@ -95,19 +98,19 @@ def image_size(graph: Graph, wanted_wh: tuple[int, int] | None) -> tuple[int, in
             f"{graph.name}: takes {shape[0]} images at once; edgecnn feeds one. Convert it with batch size 1."
         )
     height, width = shape[1:3]
-    if -1 in (height, width) and wanted_wh is None:
+    fill_wh = wanted_wh or otherwise_wh
+    if -1 in (height, width) and fill_wh is None:
         raise ModelError(
             f"{graph.name}: takes images of any size, {_listed(inputs)}. Say which with size_wh, such as "
             "(224, 224) (--size 224x224)."
         )
-    if wanted_wh is not None:
-        width = wanted_wh[0] if width == -1 else width
-        height = wanted_wh[1] if height == -1 else height
-        if (width, height) != tuple(wanted_wh):
-            raise ModelError(
-                f"{graph.name}: takes images of {width} x {height} pixels, not "
-                f"{wanted_wh[0]} x {wanted_wh[1]}"
-            )
+    if fill_wh is not None:
+        width = fill_wh[0] if width == -1 else width
+        height = fill_wh[1] if height == -1 else height
+    if wanted_wh is not None and (width, height) != tuple(wanted_wh):
+        raise ModelError(
+            f"{graph.name}: takes images of {width} x {height} pixels, not {wanted_wh[0]} x {wanted_wh[1]}"
+        )
     return height, width, shape[3]
 
 
@@ -162,7 +165,10 @@ def _input(graph: Graph, facts: TensorFacts | None, given: Given, assumptions: l
             f"nothing says how pixels become this model's {_range(tensor)} input "
             f"({' and '.join(missing)}). {_USUAL}"
         )
-    return InputSpec(height, width, **words)
+    spec = InputSpec(height, width, **words)
+    if spec.channels != channels:
+        raise CardError(f"{spec.color!r} has {spec.channels} channels, but the model takes {channels}")
+    return spec
 
 
 def _raw_pixels(tensor: Tensor) -> tuple[float, float]:

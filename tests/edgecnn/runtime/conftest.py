@@ -42,6 +42,8 @@ def build(
         weights: float values instead of the identity.
     """
     channels = shape[1] if shape[1] in (1, 3) and shape[3] not in (1, 3) else shape[-1]
+    if weights is not None:
+        classes = len(weights)
     classes = channels if classes is None else classes
     types = {
         name.lower(): getattr(schema.TensorType, name) for name in dir(schema.TensorType) if name.isupper()
