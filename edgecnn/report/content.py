@@ -17,7 +17,8 @@ MOST_CLASSES = 30
 
 _ENVIRONMENT = {
     "processor": "processor", "processor_features": "instruction sets", "cores": "cores",
-    "governor": "governor", "clock_mhz": "clock, MHz", "temperature_c": "temperature, °C", "throttled": "throttled",
+    "governor": "governor", "clock_mhz": "clock, MHz", "temperature_c": "temperature, °C",
+    "throttled": "throttled",
     "load_average": "load before", "os": "system", "kernel": "kernel", "runtime": "runtime",
     "runtime_version": "runtime version", "delegate": "delegate",
     "delegated_operators": "operators on the delegate", "threads": "threads", "warmup": "warm-up images",

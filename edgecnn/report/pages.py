@@ -66,15 +66,13 @@ def write_report(
     evidence = gather(folders)
     verdict = judge(evidence)
     shown = _context(evidence, verdict, title or _title(evidence))
-    shown["pictures"] = []
-    for number, picture in enumerate(pictures, 1):
-        encoded = _jpeg(picture.image)
-        files.write_bytes(out / f"picture-{number}.jpg", encoded)
-        height, width = picture.image.shape[:2]
-        data = "data:image/jpeg;base64," + base64.b64encode(encoded).decode("ascii")
-        named = {"caption": picture.caption, "file": f"picture-{number}.jpg"}
-        shown["pictures"].append({**named, "data": data, "width": width, "height": height})
+    encoded = [_jpeg(picture.image) for picture in pictures]
+    shown["pictures"] = [
+        _shown(*both, f"picture-{n}.jpg") for n, both in enumerate(zip(pictures, encoded, strict=True), 1)
+    ]
     html, markdown = _rendered(shown)
+    for picture, pixels in zip(shown["pictures"], encoded, strict=True):
+        files.write_bytes(out / picture["file"], pixels)
     files.write_text(out / "report.json", _json(evidence, verdict, shown))
     files.write_text(out / "report.md", markdown)
     files.write_text(out / "report.html", html)
@@ -113,6 +111,12 @@ def _context(evidence: Evidence, verdict: Verdict, title: str) -> dict[str, Any]
     }
 
 
+def _shown(picture: Picture, encoded: bytes, file: str) -> dict[str, Any]:
+    height, width = picture.image.shape[:2]
+    data = "data:image/jpeg;base64," + base64.b64encode(encoded).decode("ascii")
+    return {"caption": picture.caption, "file": file, "data": data, "width": width, "height": height}
+
+
 def _title(evidence: Evidence) -> str:
     if len(evidence.runs) > 1:
         return f"{len(evidence.runs)} runs compared"
@@ -136,8 +140,8 @@ def _data_line(best: Variant | None, conditions: Sequence[Condition]) -> str:
     parts = []
     if best and best.accuracy:
         parts.append(
-            f"Judged on the same {best.accuracy.metrics['images']:,} images; small numbers are 95 % intervals; "
-            "a tie for the highest score counts as wrong."
+            f"Judged on the same {best.accuracy.metrics['images']:,} images; small numbers are 95 % "
+            "intervals; a tie for the highest score counts as wrong."
         )
     if conditions:
         where = conditions[0].name if len(conditions) == 1 else "several conditions"
