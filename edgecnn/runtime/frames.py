@@ -25,7 +25,7 @@ VIDEO_SUFFIXES = frozenset(
 )
 """Endings that are opened as a video, lower case."""
 
-_COMPLETE = 0.9
+_COMPLETE = 0.97
 """A video that gives less than this share of its announced frames was cut off. Some containers only announce
 duration times frame rate, which is off by a few frames, so less than everything is no proof."""
 

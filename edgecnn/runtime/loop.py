@@ -76,7 +76,8 @@ def run(
         on_error: told what is wrong with a file, which is then left out; None raises it.
 
     Raises:
-        DataError: a source does not exist or cannot be read, or a picture is there already.
+        DataError: a source does not exist or cannot be read, a picture is there already, or would lie among
+            the originals.
         ModelError: the model failed while running.
     """
     taken: set[str] = set()
@@ -104,13 +105,15 @@ def write_picture(path: Path, image: Image) -> None:
 
 def _picture(folder: Path, frame: Frame, taken: set[str], force: bool) -> Path:
     """A name for the frame's picture, unlike those of the frames before."""
-    stem = Path(frame.name).name.replace("#", "-").rsplit(".jpg", 1)[0]
+    stem = Path(frame.name).name.replace("#", "-").removesuffix(".jpg")
     name, number = f"{stem}.jpg", 1
     while name in taken:
         number += 1
         name = f"{stem}-{number}.jpg"
     taken.add(name)
     path = folder / name
+    if folder.resolve() == Path(frame.name).parent.resolve():
+        raise DataError(f"{folder} holds the originals. Choose another folder for the pictures.")
     if path.exists() and not force:
         raise DataError(f"{path} is there already. Choose another folder, or overwrite with force (--force).")
     return path
