@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
-from itertools import count, cycle
+from itertools import count, cycle, islice
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -166,7 +166,7 @@ def _in_turns(
     models: Sequence[Model], images: Iterator[Image], warmup: int, turns: Iterator[int]
 ) -> list[dict[str, list[float]]]:
     """Milliseconds of every run, for each model and stage."""
-    for image, _ in zip(images, range(warmup), strict=False):
+    for image in islice(images, warmup):
         for model in models:
             model(image)
     times: list[dict[str, list[float]]] = [{stage: [] for stage in STAGES} for _ in models]
