@@ -87,7 +87,7 @@ def read(path: Path, fingerprint: str) -> tuple[Position, list[Array]]:
         TrainingError: the file is damaged, of another version, or of another training.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             header = json.loads(archive["header"].tobytes())
             state = [archive[name] for name in sorted(archive.files) if name.startswith("array-")]
         found, version = header["fingerprint"], header["format"]

@@ -14,7 +14,7 @@ def follow_steps(model: Any, steps: Any, *, seed: int) -> None:
     """Make every dropout of `model` draw from `steps`.
 
     Args:
-        model: a built keras.Model; changed in place. Its configuration and its saved file stay the same.
+        model: a built keras.Model; changed in place; weights and outputs outside of training stay the same.
         steps: scalar integer variable, the optimizer's count of steps.
         seed: of the run.
 
@@ -46,5 +46,7 @@ class _Steps:
     def dropout(self, inputs: Any, rate: float, noise_shape: Any = None) -> Any:
         context = tf.distribute.get_replica_context()
         replica = tf.cast(0 if context is None else context.replica_id_in_sync_group, tf.int64)
-        seed = tf.stack([tf.cast(self._steps, tf.int64) + (replica << 48), self._seed + (self._number << 32)])
+        step_of_replica = tf.cast(self._steps, tf.int64) + replica * 2**48
+        layer_of_seed = tf.constant(self._seed + self._number * 2**32, tf.int64)
+        seed = tf.stack([step_of_replica, layer_of_seed])
         return tf.nn.experimental.stateless_dropout(inputs, rate, seed, noise_shape=noise_shape)

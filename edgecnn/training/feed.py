@@ -100,6 +100,8 @@ def normalized(pixels: Pixels, spec: InputSpec) -> Array:
     """
     table = image.lookup(spec, np.float32)
     out = np.empty(pixels.shape, np.float32)
+    if not len(pixels):
+        return out
     if (table == table[:, :1]).all():
         flat = np.ascontiguousarray(pixels).reshape(len(pixels) * spec.height, -1)
         cv2.LUT(flat, table[:, 0], out.reshape(flat.shape))

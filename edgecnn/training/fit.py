@@ -8,7 +8,6 @@ and an outcome are, its neighbours know.
 """
 
 import contextlib
-import math
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -172,7 +171,7 @@ class _Study:
         self.learner.settle()
         self.watch.judging(now)
         val_loss, val_accuracy = self.judge.epoch()
-        self._refuse_infinite(val_loss)
+        self._refuse_infinite(val_loss, *state)
         seen = self.lesson.feed.steps * self.recipe.batch
         seconds = now.epoch_seconds + monotonic() - clock
         record = {
@@ -201,11 +200,11 @@ class _Study:
 
     def _write_checkpoint(self) -> None:
         state = self.learner.state()
-        self._refuse_infinite(sum(float(np.sum(array)) for array in state))
+        self._refuse_infinite(*state)
         checkpoint.write(self.run.checkpoints, self.position, state, self.fingerprint)
 
-    def _refuse_infinite(self, value: float) -> None:
-        if math.isfinite(value):
+    def _refuse_infinite(self, *values: Any) -> None:
+        if all(np.isfinite(value).all() for value in values):
             return
         now = self.position
         before = checkpoint.newest(self.run.checkpoints)

@@ -66,7 +66,7 @@ class Judge:
             "train_images": len(lesson.feed.images),
             "val_images": len(lesson.val),
             "unreadable": lesson.unreadable,
-            "validation": outcome,
+            **{name: value for name, value in outcome.items() if name != "score"},
             "environment": {
                 "tensorflow": tf.__version__,
                 "keras": keras.__version__,

@@ -63,6 +63,9 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for name in ("model", "pretrained"):
+            if not isinstance(getattr(self, name), str):
+                raise TrainingError(f"{name} must be text, not {getattr(self, name)!r}")
         for name, lowest in (("epochs", 1), ("batch", 1), ("seed", 0)):
             value = getattr(self, name)
             if type(value) is not int or value < lowest:
@@ -100,16 +103,18 @@ def default(
         size_wh: width and height of the network's input; None takes the images' own size, at most the size
             that the network was published with.
         pretrained: see `Recipe`.
-        chosen: fields of `Recipe` that shall not be the default.
+        chosen: fields of `Recipe` or `InputSpec` that shall not be the default; None keeps the default.
 
     Raises:
         TrainingError: an unknown network or field, or a value that cannot be.
         DataError: the images that are looked at cannot be read.
     """
     network = zoo.find(model)
-    _known(chosen, {f.name for f in fields(Recipe)} - {"model", "pretrained"}, "a recipe")
-    spec = chosen.pop("input", None) or _input(network, dataset, size_wh, pretrained)
     given = {name: value for name, value in chosen.items() if value is not None}
+    of_input = {f.name for f in fields(InputSpec)} - {"height", "width"}
+    _known(given, {f.name for f in fields(Recipe)} - {"model", "pretrained"} | of_input, "a recipe")
+    spec = given.pop("input", None) or _input(network, dataset, size_wh, pretrained)
+    spec = replace(spec, **{name: given.pop(name) for name in of_input & given.keys()})
     batch = given.pop("batch", None) or _batch(min(spec.height, spec.width), len(dataset))
     suited = _fine_tuning(batch, len(dataset)) if pretrained else _from_scratch(model, batch, len(dataset))
     settings = {"augment": Augment.for_size(spec.height, spec.width), **suited, **given}
@@ -141,7 +146,7 @@ def from_json(text: str, where: str) -> Recipe:
         spec = _object(body.get("input"), InputSpec, "input")
         body["input"] = InputSpec(**spec)
         if "augment" in body:
-            body["augment"] = Augment(**_object(body["augment"], Augment, "augment"))
+            body["augment"] = _augment(_object(body["augment"], Augment, "augment"))
         return Recipe(**body)
     except (TypeError, ValueError, CardError, DataError, TrainingError) as error:
         raise TrainingError(f"{where}: {error}") from None
@@ -178,6 +183,13 @@ def _object(raw: Any, kind: type, what: str) -> dict[str, Any]:
         raise TrainingError(f"{what} must be a JSON object, not {type(raw).__name__}")
     _known(raw, {f.name for f in fields(kind)}, what)
     return dict(raw)
+
+
+def _augment(body: dict[str, Any]) -> Augment:
+    try:
+        return Augment(**body)
+    except (TypeError, ValueError) as error:
+        raise TrainingError(f"augment holds a value of the wrong kind ({error})") from None
 
 
 def _known(given: Mapping[str, Any], known: set[str], what: str) -> None:
