@@ -56,7 +56,7 @@ def open_dataset(
         DataError: there is no such data set, it is malformed, or does not serve `task`; an unknown format
             or split.
     """
-    parts = _read(path, format, task)
+    parts = open_parts(path, format, task=task)
     if split is None:
         return _joined(parts)
     from edgecnn.data.splits import with_splits
@@ -88,17 +88,27 @@ def training_splits(
     """
     from edgecnn.data.splits import with_splits
 
-    return _training(path, with_splits(_read(path, format, task)), seed)
+    return _training(path, with_splits(open_parts(path, format, task=task)), seed)
 
 
 def split_names(path: str | Path, format: str | None = None) -> tuple[str, ...]:  # noqa: A002
     """The splits that a data set comes with: some of train, val, test; () where it comes in one piece."""
-    return tuple(name for name in _read(path, format, "classification") if name)
+    return tuple(name for name in open_parts(path, format) if name)
 
 
-def _read(path: str | Path, name: str | None, task: str) -> Mapping[str, Dataset]:
+def open_parts(
+    path: str | Path,
+    format: str | None = None,  # noqa: A002
+    *,
+    task: str = "classification",
+) -> Mapping[str, Dataset]:
+    """A data set as it came: the data set of each split, or of "" where it comes in one piece.
+
+    Raises:
+        DataError: as `open_dataset`.
+    """
     place = str(path)
-    if name is None:
+    if format is None:
         formats = (_format(module) for module in FORMATS.values())
         found = next((candidate for candidate in formats if candidate.recognizes(place)), None)
         if found is None:
@@ -106,9 +116,9 @@ def _read(path: str | Path, name: str | None, task: str) -> Mapping[str, Dataset
                 f"{place}: there is no such file or folder. Give a folder, a .zip or .tar, or 'drawn'."
             )
         return found.read(place, task=task)
-    if name not in FORMATS:
-        raise DataError(f"{name!r} is not a format. Use {', '.join(FORMATS)}.")
-    return _format(FORMATS[name]).read(place, task=task)
+    if format not in FORMATS:
+        raise DataError(f"{format!r} is not a format. Use {', '.join(FORMATS)}.")
+    return _format(FORMATS[format]).read(place, task=task)
 
 
 def _format(module: str) -> Format:
