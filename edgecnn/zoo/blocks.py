@@ -1,7 +1,7 @@
 """The few motifs all tables of rows are made of: convolution, norm, activation; and the inverted residual.
 
 Everything is a standard Keras layer with an explicit name, so that two builds agree name by name and a saved
-model opens without edgecnn. Padding is "same" everywhere: explicit padding would be an operator more in TFLite.
+model opens without edgecnn. Padding is "same" everywhere: explicit padding would be one more TFLite operator.
 """
 
 import zlib

@@ -30,7 +30,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 if os.environ["TF_USE_LEGACY_KERAS"] not in ("1", "true", "True"):
     raise TrainingError(
-        f"TF_USE_LEGACY_KERAS is {os.environ['TF_USE_LEGACY_KERAS']!r}, so TensorFlow would run with Keras 3, "
+        f"TF_USE_LEGACY_KERAS is {os.environ['TF_USE_LEGACY_KERAS']!r}, which gives Keras 3, "
         "but edgecnn trains with Keras 2. Unset the variable or set it to 1."
     )
 

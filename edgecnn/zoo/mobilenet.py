@@ -47,7 +47,7 @@ V3_SMALL: tuple[tuple[int, int, int, bool, Activation, int], ...] = (
     (5, 576, 96, True, hard_swish, 1),
 )
 
-# The same sizes with 3x3 kernels, ReLU, no squeeze-and-excite: "minimalistic" in slim/nets/mobilenet/README.md.
+# The same sizes with 3x3 kernels, ReLU, no squeeze-and-excite: "minimalistic", slim/nets/mobilenet/README.md.
 V3_SMALL_MINIMALISTIC: tuple[tuple[int, int, int, bool, Activation, int], ...] = tuple(
     (3, expanded, filters, False, relu, stride) for _, expanded, filters, _, _, stride in V3_SMALL
 )

@@ -61,6 +61,8 @@ def load_imagenet(model: Any, name: str, *, path: Path | None = None) -> tuple[s
         TrainingError: this network has no such package.
         DataError: the file cannot be read, or is not of this network.
     """
+    if find(name).module != "edgecnn.zoo.efficientnet":
+        raise _without_weights(name)
     source = find_weights(name) if path is None else path
     state = {k: v for k, v in read_state(source).items() if not k.endswith(".num_batches_tracked")}
     fresh: tuple[str, ...] = ()
@@ -70,7 +72,9 @@ def load_imagenet(model: Any, name: str, *, path: Path | None = None) -> tuple[s
             continue
         prefix = _torch_module(layer.name)
         if prefix is None:
-            raise DataError(f"{source}: weights of {name} have none for layer {layer.name!r} of this model")
+            raise TrainingError(
+                f"this model's layer {layer.name!r} is none of {name}: build it with edgecnn.zoo.build"
+            )
         if layer.name == "logits" and int(layer.units) != CLASSES:
             fresh = (layer.name,)
             _take(state, prefix, ("weight", "bias"), source)
@@ -96,17 +100,22 @@ def find_weights(name: str) -> Path:
     """
     package = find(name).pretrained
     if package is None:
-        known = ", ".join(n for n, network in ZOO.items() if network.pretrained)
-        raise TrainingError(f"{name} comes without ImageNet weights; there are some for {known}")
+        raise _without_weights(name)
     try:
         distribution = importlib.metadata.distribution(package)
     except importlib.metadata.PackageNotFoundError as error:
         raise MissingExtra(package, "pretrained") from error
-    files = [Path(str(file.locate())) for file in distribution.files or () if file.suffix == ".pth"]
-    if len(files) != 1 or not files[0].is_file():
+    listed = [Path(str(file.locate())) for file in distribution.files or () if file.suffix == ".pth"]
+    files = [path for path in listed if path.is_file()]
+    if len(files) != 1:
         raise DataError(f"package {package} should hold one .pth file and holds {len(files)}: reinstall it")
     _verify(files[0], package)
     return files[0]
+
+
+def _without_weights(name: str) -> TrainingError:
+    known = ", ".join(n for n, network in ZOO.items() if network.pretrained)
+    return TrainingError(f"{name} comes without ImageNet weights; there are some for {known}")
 
 
 def _verify(path: Path, package: str) -> None:
@@ -141,14 +150,14 @@ def _values(
         # and Keras wants them in "in".
         axes = (2, 3, 0, 1) if layer.name.endswith("_depthwise") else (2, 3, 1, 0)
         values[0] = values[0].transpose(axes) if values[0].ndim == 4 else values[0]
-    for value, weight in zip(values, layer.weights, strict=True):
-        if value.shape != tuple(weight.shape):
-            raise DataError(
-                f"{source}: {prefix} is {value.shape} and layer {layer.name!r} {tuple(weight.shape)}; "
-                "pretrained weights need 3 channels, width 1 and the network they were trained for"
-            )
-        if not np.isfinite(value).all():
-            raise DataError(f"{source}: {prefix} holds values that are not finite")
+    found, needed = [value.shape for value in values], [tuple(weight.shape) for weight in layer.weights]
+    if found != needed:
+        raise DataError(
+            f"{source}: {prefix} has shapes {found}, but layer {layer.name!r} needs {needed}; "
+            "pretrained weights need 3 channels, width 1 and the network they were trained for"
+        )
+    if not all(np.isfinite(value).all() for value in values):
+        raise DataError(f"{source}: {prefix} holds values that are not finite")
     return values
 
 

@@ -22,7 +22,7 @@ from edgecnn.errors import DataError
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
 MAX_FILE_BYTES = 2**30
-MAX_INSTRUCTIONS = 1_000_000  # a state dict takes about 40 for each of its tensors
+MAX_INSTRUCTIONS = 250_000  # a state dict takes about 35 for each of its tensors
 
 ORDERED_DICT = "collections OrderedDict"
 REBUILD_TENSOR = "torch._utils _rebuild_tensor_v2"
@@ -101,6 +101,8 @@ def _parse(data: bytes) -> dict[str, npt.NDArray[Any]]:
             "is in PyTorch's newer zip format; save it with torch.save(state, file, "
             "_use_new_zipfile_serialization=False)"
         )
+    if not data.startswith(b"\x80"):  # PROTO, as every pickle since protocol 2
+        raise _Malformed("is no PyTorch weight file")
     file = io.BytesIO(data)
     if not _is(_run(file), MAGIC):
         raise _Malformed("is no PyTorch weight file: the magic number is missing")
