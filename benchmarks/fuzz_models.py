@@ -174,11 +174,32 @@ def mutate_tensor(model: Any, rng: random.Random) -> str:
     if way < 9:
         tensor.buffer = rng.randrange(len(model.buffers)) if rng.random() < 0.9 and model.buffers else 99999
         return f"buffer {tensor.buffer}"
+    if tensor.sparsity is not None:
+        return mutate_sparsity(tensor.sparsity, rng)
     if rng.random() < 0.6:
         tensor.isVariable = not tensor.isVariable
         return "variable"
     tensor.shapeSignature = change_list(tensor.shape, rng, rng.choice([-1, 0, 7, -2]))
     return "signature"
+
+
+def mutate_sparsity(sparsity: Any, rng: random.Random) -> str:
+    """One number of a compressed tensor's lists."""
+    levels = sparsity.dimMetadata
+    way = rng.randrange(4)
+    if way == 0:
+        name = rng.choice(["traversalOrder", "blockMap"])
+        setattr(sparsity, name, change_list(getattr(sparsity, name), rng, rng.randrange(-1, 5)))
+    elif way == 1 and levels:
+        rng.choice(levels).denseSize = pick_integer(rng)
+    elif way == 2 and levels:
+        sparsity.dimMetadata = resized(levels, rng, rng.choice(levels))
+    else:
+        lists = [level for level in levels or [] if level.arraySegments is not None]
+        if lists:
+            part = rng.choice([lists[0].arraySegments, lists[0].arrayIndices])
+            part.values = change_list(part.values, rng, pick_integer(rng))
+    return "sparsity"
 
 
 def mutate_quantization(model: Any, rng: random.Random) -> str:

@@ -429,9 +429,41 @@ def network(dtype: str) -> bytes:
     return pack(model)
 
 
+def sparse() -> bytes:
+    """Weights (4, 16) stored as blocks of 1 by 4, unpacked by DENSIFY, in a dense layer."""
+    model = empty_model()
+    graph = schema.SubGraphT(tensors=[], operators=[], inputs=[0], outputs=[3], name="main")
+    specs = {"x": T((2, 16)), "packed": T((3, 4), data=1), "weights": T((4, 16)), "y": T((2, 4))}
+    graph.tensors = [tensor(spec, name, model.buffers) for name, spec in specs.items()]
+    dense, csr = schema.DimensionType.DENSE, schema.DimensionType.SPARSE_CSR
+    numbers = schema.SparseIndexVector.Int32Vector
+    rows = schema.Int32VectorT(values=[0, 1, 1, 2, 3])
+    graph.tensors[1].shape = [4, 16]
+    graph.tensors[1].sparsity = schema.SparsityParametersT(
+        traversalOrder=[0, 1, 2],
+        blockMap=[1],
+        dimMetadata=[
+            schema.DimensionMetadataT(format=dense, denseSize=4),
+            schema.DimensionMetadataT(
+                format=csr, arraySegmentsType=numbers, arraySegments=rows, arrayIndicesType=numbers,
+                arrayIndices=schema.Int32VectorT(values=[0, 3, 2]),
+            ),
+            schema.DimensionMetadataT(format=dense, denseSize=4),
+        ],
+    )  # fmt: skip
+    unpack = operator(model, "DENSIFY", "Densify", {})
+    unpack.inputs, unpack.outputs = [1], [2]
+    multiply = operator(model, "FULLY_CONNECTED", "FullyConnected", {})
+    multiply.inputs, multiply.outputs = [0, 2, -1], [3]
+    graph.operators = [unpack, multiply]
+    model.subgraphs = [graph]
+    return pack(model)
+
+
 def models() -> Iterator[tuple[str, bytes]]:
     """Every model, whether the interpreter likes it or not."""
     yield from control_flow()
+    yield "sparse", sparse()
     for dtype in ("float32", "int8", "uint8"):
         yield f"network_{dtype}", network(dtype)
     for dtype in ("float32", "int8", "uint8", "int16", "int32", "bool"):

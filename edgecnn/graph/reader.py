@@ -17,12 +17,10 @@ from edgecnn.errors import ModelError
 from edgecnn.flatbuffer import Flatbuffer, FlatbufferError, Table
 from edgecnn.graph import schema
 from edgecnn.graph.operators import macs
+from edgecnn.graph.tensor_reader import at, read_tensor
 from edgecnn.graph.view import Graph, Operator, Signature, Subgraph, Tensor
 
 _IDENTIFIER: Final = b"TFL3"
-_DTYPES: Final = tuple(schema.TENSOR_TYPES)
-_MOST_DIMENSIONS: Final = 64  # kernels stop at 8
-_MOST_ELEMENTS: Final = 2**62
 _LOOKALIKES: Final = (
     (b"PK\x03\x04", "a zip, perhaps a .keras model; convert it first"),
     (b"\x89HDF", "HDF5, perhaps Keras weights; convert the model first"),
@@ -93,7 +91,7 @@ def _graph(name: str, content: memoryview) -> Graph:
         raise FlatbufferError("no subgraph")
     metadata = {}
     for entry in _each("metadata", model["metadata"], lambda _, table: table.read(schema.METADATA)):
-        metadata[entry["name"] or ""] = _at(buffers, entry["buffer"], f"buffer of metadata {entry['name']!r}")
+        metadata[entry["name"] or ""] = at(buffers, entry["buffer"], f"buffer of metadata {entry['name']!r}")
     return Graph(
         name=name,
         version=model["version"],
@@ -114,12 +112,6 @@ def _each(what: str, tables: Iterable[Table], build: Callable[[int, Table], _T])
         except FlatbufferError as error:
             raise FlatbufferError(f"{what} {number}: {error}") from None
     return tuple(built)
-
-
-def _at(items: tuple[_T, ...], number: int, what: str) -> _T:
-    if not 0 <= number < len(items):
-        raise FlatbufferError(f"{what} is number {number}, but there are only {len(items)}")
-    return items[number]
 
 
 def _buffer(table: Table, content: memoryview) -> npt.NDArray[np.uint8]:
@@ -143,7 +135,7 @@ def _subgraph(
     content: memoryview,
 ) -> Subgraph:
     fields = table.read(schema.SUBGRAPH)
-    tensors = _each("tensor", fields["tensors"], lambda n, table: _tensor(n, table, buffers))
+    tensors = _each("tensor", fields["tensors"], lambda n, table: read_tensor(n, table, buffers))
     return Subgraph(
         index=number,
         name=fields["name"] or "",
@@ -168,81 +160,6 @@ def _indices(
     return indices
 
 
-def _tensor(number: int, table: Table, buffers: tuple[npt.NDArray[np.uint8], ...]) -> Tensor:
-    fields = table.read(schema.TENSOR)
-    name = fields["name"] or ""
-    shape, signature = _shape(fields["shape"]), fields["shape_signature"]
-    if not 0 <= fields["type"] < len(_DTYPES):
-        raise FlatbufferError(f"type {fields['type']} of {name!r} is unknown")
-    if fields["external_buffer"]:
-        raise FlatbufferError(f"the values of {name!r} lie in another file; that is not supported")
-    for variant in fields["variant_tensors"]:
-        variant.read(schema.VARIANT)
-    dtype = _DTYPES[fields["type"]]
-    # buffer 0 is empty by definition, and some writers leave out even that
-    stored = _at(buffers, fields["buffer"], f"buffer of {name!r}") if fields["buffer"] else _NO_DATA
-    quantization = (
-        fields["quantization"].read(schema.QUANTIZATION) if fields["quantization"] else _NOT_QUANTIZED
-    )
-    if fields["sparsity"]:
-        _verify_sparsity(fields["sparsity"])
-    elements = 1
-    for size in shape:
-        elements *= size
-    return Tensor(
-        index=number,
-        name=name,
-        shape=shape,
-        shape_signature=_shape(signature, lowest=-1) if len(signature) else None,
-        dtype=dtype,
-        scale=quantization["scale"],
-        zero_point=quantization["zero_point"],
-        quantized_dimension=quantization["dimension"],
-        bytes=-int(-elements * schema.TENSOR_TYPES[dtype] // 1),
-        buffer=fields["buffer"],
-        is_constant=len(stored) > 0,
-        is_variable=fields["is_variable"],
-        is_sparse=fields["sparsity"] is not None,
-        blockwise=_blockwise(quantization),
-    )
-
-
-_NO_DATA: Final = np.empty(0, np.uint8)
-_NOT_QUANTIZED: Final = {field.name: field.default for field in schema.QUANTIZATION}
-
-
-def _shape(vector: npt.NDArray[np.int32], *, lowest: int = 0) -> tuple[int, ...]:
-    if len(vector) > _MOST_DIMENSIONS:
-        raise FlatbufferError(f"{len(vector):,} dimensions")
-    shape = tuple(vector.tolist())
-    elements = 1
-    for size in shape:
-        if size < lowest:
-            raise FlatbufferError(f"shape {shape} has a negative size")
-        elements *= size
-    if elements > _MOST_ELEMENTS:
-        raise FlatbufferError(f"shape {shape} has more than 2**62 elements")
-    return shape
-
-
-def _blockwise(quantization: dict[str, Any]) -> tuple[int, ...]:
-    if quantization["details_type"] != schema.BLOCKWISE_NUMBER or quantization["details"] is None:
-        return ()
-    blocks = quantization["details"].read(schema.BLOCKWISE)
-    return (blocks["scales"], blocks["zero_points"])
-
-
-def _verify_sparsity(table: Table) -> None:
-    for dimension in table.read(schema.SPARSITY)["dimensions"]:
-        fields = dimension.read(schema.SPARSE_DIMENSION)
-        for part in ("segments", "indices"):
-            number = fields[f"{part}_type"]
-            if number >= len(schema.SPARSE_INDICES):
-                raise FlatbufferError(f"sparse {part} of unknown kind {number}")
-            if number and fields[part] is not None:
-                fields[part].read(schema.SPARSE_INDICES[number])
-
-
 def _operator(
     number: int,
     table: Table,
@@ -251,7 +168,7 @@ def _operator(
     content: memoryview,
 ) -> Operator:
     fields = table.read(schema.OPERATOR)
-    code = _at(codes, fields["opcode"], "its code")
+    code = at(codes, fields["opcode"], "its code")
     # old files have only the one-byte field, new ones the other; the schema says: take the larger
     which = max(code["short_code"], code["code"])
     if which < 0:

@@ -17,6 +17,33 @@ _PACKED: Final = frozenset(
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class SparseLevel:
+    """One dimension of a compressed tensor.
+
+    Attributes:
+        size: of a dimension stored in full, else 0.
+        segments: where the rows of a compressed dimension begin in `indices`; None for one stored in full.
+        indices: places of what is stored.
+    """
+
+    size: int
+    segments: npt.NDArray[Any] | None
+    indices: npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Sparsity:
+    """How a tensor is compressed: its dimensions, then those of its blocks, in the order they are stored.
+
+    Source: SparsityParameters in tensorflow/lite/schema/schema.fbs.
+    """
+
+    traversal_order: tuple[int, ...]
+    block_map: tuple[int, ...]
+    levels: tuple[SparseLevel, ...]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Tensor:
     """One tensor of a subgraph.
 
@@ -31,7 +58,7 @@ class Tensor:
         buffer: number of the file's buffer that holds it; 0 is the empty buffer.
         is_constant: the file holds its values.
         is_variable: it keeps its values from one run to the next (recurrent state).
-        is_sparse: its values are stored compressed.
+        sparsity: how its values are stored compressed, None where they are not.
         blockwise: indices of the scale and zero-point tensors of a block-wise quantized tensor, else ().
     """
 
@@ -47,7 +74,7 @@ class Tensor:
     buffer: int
     is_constant: bool
     is_variable: bool
-    is_sparse: bool
+    sparsity: Sparsity | None
     blockwise: tuple[int, ...] = ()
 
     @property
@@ -57,6 +84,11 @@ class Tensor:
         for size in self.shape:
             count *= size
         return count
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether its values are stored compressed."""
+        return self.sparsity is not None
 
     @property
     def is_quantized(self) -> bool:

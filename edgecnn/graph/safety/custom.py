@@ -12,6 +12,7 @@ from edgecnn.graph.flexbuffer import read_settings
 from edgecnn.graph.safety.call import Call, Unsafe, called
 
 _BUILT_IN: Final = frozenset({"TFLite_Detection_PostProcess", "AudioSpectrogram", "Mfcc", "NumericVerify"})
+_MOST_BYTES: Final = 65_536
 _MOST_DETECTIONS: Final = 100_000
 
 
@@ -20,6 +21,8 @@ def check_custom(call: Call) -> None:
     operator = call.operator
     if operator.custom_code not in _BUILT_IN:
         return
+    if len(operator.custom_options) > _MOST_BYTES:
+        raise Unsafe(f"its settings take {len(operator.custom_options):,} bytes")
     try:
         settings = read_settings(operator.custom_options.tobytes())
     except FlatbufferError as error:

@@ -5,7 +5,7 @@ Rules stand here only for what ends the process; what a kernel reports as an err
 
 from typing import Final
 
-from edgecnn.graph.safety import scales, shapes
+from edgecnn.graph.safety import recurrent, scales, shapes
 from edgecnn.graph.safety.call import Call, Rule, Unsafe, called
 from edgecnn.graph.safety.custom import check_custom
 
@@ -87,8 +87,11 @@ def _each(kinds: str, *rules: Rule) -> dict[str, tuple[Rule, ...]]:
 
 
 _WINDOW: Final = _at_least(1, "stride_width", "stride_height")
+_DILATED: Final = _at_least(1, "dilation_width", "dilation_height")
+_WINDOWED: Final = shapes.shaped_by(shapes.windowed)
 _FILTER: Final = _at_least(1, "filter_width", "filter_height")
 _BROADCAST: Final = shapes.shaped_by(shapes.broadcast)
+_KEPT: Final = shapes.shaped_by(shapes.kept)
 _PADDED: Final = shapes.shaped_by(shapes.padded)
 _LIST: Final = shapes.short_list(1)
 _RESIZED: Final = (_LIST, shapes.shaped_by(shapes.resized), shapes.not_empty, _moves(0))
@@ -100,10 +103,10 @@ def _sized(place: int) -> tuple[Rule, Rule]:
 
 
 _RULES: Final[dict[str, tuple[Rule, ...]]] = {
-    **_each("CONV_2D DEPTHWISE_CONV_2D", _WINDOW, _at_least(1, "dilation_width", "dilation_height")),
+    **_each("CONV_2D DEPTHWISE_CONV_2D", _WINDOW, _DILATED, _WINDOWED),
     **_each("TRANSPOSE_CONV", _WINDOW, *_sized(0)),
-    **_each("AVERAGE_POOL_2D MAX_POOL_2D L2_POOL_2D", _WINDOW, _FILTER, _moves(0)),
-    **_each("LOCAL_RESPONSE_NORMALIZATION", _at_least(0, "radius")),
+    **_each("AVERAGE_POOL_2D MAX_POOL_2D L2_POOL_2D", _WINDOW, _FILTER, _WINDOWED, _moves(0)),
+    **_each("LOCAL_RESPONSE_NORMALIZATION", _at_least(0, "radius"), _KEPT),
     **_each("SPLIT", _counts("num_splits", "outputs"), shapes.one_number(0), _moves(1)),
     **_each("SPLIT_V", _counts("num_splits", "outputs"), shapes.one_number(2), _moves(0)),
     **_each("UNPACK", _counts("num", "outputs"), _moves(0)),
@@ -128,16 +131,26 @@ _RULES: Final[dict[str, tuple[Rule, ...]]] = {
     **_each("EXPAND_DIMS CUMSUM", shapes.one_number(1), _moves(0)),
     **_each("TOPK_V2 ARG_MAX ARG_MIN", shapes.one_number(1)),
     **_each("RANGE", shapes.one_number(0, 1, 2), shapes.shaped_by(shapes.counted), _moves(0)),
-    **_each("ONE_HOT", shapes.one_number(1, 2, 3), _moves(2)),
+    **_each("ONE_HOT", shapes.one_number(1, 2, 3), shapes.shaped_by(shapes.inserted), _moves(2)),
     **_each("SELECT SELECT_V2", _moves(1)),
     **_each("EMBEDDING_LOOKUP", _looks_up),
+    **_each("UNIDIRECTIONAL_SEQUENCE_LSTM", shapes.dimensions(3), recurrent.gated(1)),
+    **_each("BIDIRECTIONAL_SEQUENCE_LSTM", shapes.dimensions(3), recurrent.gated(1, 18)),
+    **_each("UNIDIRECTIONAL_SEQUENCE_RNN BIDIRECTIONAL_SEQUENCE_RNN", shapes.dimensions(3)),
+    **_each("LSTM", shapes.dimensions(2), recurrent.gated(1)),
+    **_each("RNN SVDF", shapes.dimensions(2)),
     **_each("FAKE_QUANT", _type_in("float32")),
     **_each("MATRIX_DIAG MATRIX_SET_DIAG", _type_in(*_PLAIN), _moves(0)),
     **_each("MAXIMUM MINIMUM", _BROADCAST, _moves(0)),
     **_each("ADD SUB SQUARED_DIFFERENCE", scales.scaled, scales.addable, _BROADCAST),
     **_each("MUL DIV", scales.scaled, _BROADCAST),
-    **_each("EXP LOG SQRT RSQRT SIN COS LOGISTIC TANH ELU GELU HARD_SWISH LEAKY_RELU", scales.tabled),
-    **_each("SOFTMAX LOG_SOFTMAX ABS", scales.tabled),
+    **_each("EXP LOG SQRT RSQRT SIN COS LOGISTIC TANH ELU GELU HARD_SWISH LEAKY_RELU", scales.tabled, _KEPT),
+    **_each("SOFTMAX LOG_SOFTMAX ABS", scales.tabled, _KEPT),
+    **_each(
+        "QUANTIZE DEQUANTIZE CAST RELU RELU6 RELU_N1_TO_1 RELU_0_TO_1 PRELU FLOOR CEIL ROUND NEG SIGN", _KEPT
+    ),
+    **_each("SQUARE L2_NORMALIZATION ZEROS_LIKE LOGICAL_NOT", _KEPT),
+    **_each("DENSIFY", _KEPT, _moves(0)),
     **_each("LESS LESS_EQUAL GREATER GREATER_EQUAL EQUAL NOT_EQUAL", scales.scaled, scales.comparable),
     **_each("CUSTOM", check_custom),
 }

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from math import prod
 from typing import Final
 
+from edgecnn.graph import schema
 from edgecnn.graph.safety.call import Call, Rule, Unsafe, called
 
 _MOST_ELEMENTS: Final = 2**31 - 1
@@ -35,6 +36,17 @@ def short_list(*places: int) -> Rule:
     return rule
 
 
+def dimensions(count: int) -> Rule:
+    """The first input has so many dimensions."""
+
+    def rule(call: Call) -> None:
+        tensor = call.inputs[0]
+        if tensor is not None and len(tensor.shape) != count:
+            raise Unsafe(f"{called(tensor)} of shape {tensor.shape} should have {count} dimensions")
+
+    return rule
+
+
 def not_empty(call: Call) -> None:
     """The first input holds something."""
     tensor = call.inputs[0]
@@ -60,6 +72,21 @@ def shaped_by(expected: Callable[[Call], Sequence[int] | None]) -> Rule:
     return rule
 
 
+def kept(call: Call) -> Sequence[int] | None:
+    """A function of single numbers keeps the shape."""
+    tensor = call.inputs[0]
+    return None if tensor is None or tensor.is_dynamic else tensor.shape
+
+
+def inserted(call: Call) -> Sequence[int] | None:
+    """ONE_HOT: a new axis as long as the depth."""
+    indices, depth, axis = call.inputs[0], call.constant(1), call.operator.options.get("axis", 0)
+    if indices is None or indices.is_dynamic or depth is None or not -1 <= axis <= len(indices.shape):
+        return None
+    place = len(indices.shape) if axis == -1 else axis
+    return [*indices.shape[:place], depth[0], *indices.shape[place:]]
+
+
 def broadcast(call: Call) -> Sequence[int] | None:
     """ADD and its like: sizes agree from the last dimension on, or are 1."""
     first, second = call.inputs[:2]
@@ -73,6 +100,31 @@ def broadcast(call: Call) -> Sequence[int] | None:
             return None  # the kernel says so itself
         sizes.append(right if left == 1 else left)
     return sizes
+
+
+def windowed(call: Call) -> Sequence[int] | None:
+    """Convolution and pooling: the places a window has."""
+    image, options = call.inputs[0], call.operator.options
+    if image is None or len(image.shape) != 4 or image.is_dynamic:
+        return None
+    if options["padding"] not in schema.PADDINGS:
+        raise Unsafe(f"its padding is {options['padding']}")
+    if "filter_height" in options:
+        window, channels = (options["filter_height"], options["filter_width"]), image.shape[3]
+    else:
+        weights = call.inputs[1]
+        if weights is None or len(weights.shape) != 4:
+            return None
+        window = weights.shape[1], weights.shape[2]
+        channels = weights.shape[3 if call.operator.kind == "DEPTHWISE_CONV_2D" else 0]
+    sizes = []
+    for axis, name in ((0, "height"), (1, "width")):
+        size, stride = image.shape[1 + axis], options[f"stride_{name}"]
+        reach = (window[axis] - 1) * options.get(f"dilation_{name}", 1) + 1
+        sizes.append(-(-size // stride) if options["padding"] == "SAME" else (size - reach) // stride + 1)
+    if min(sizes) < 1:
+        raise Unsafe(f"its window of {window} does not fit into {image.shape[1:3]}")
+    return [image.shape[0], *sizes, channels]
 
 
 def padded(call: Call) -> Sequence[int] | None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from edgecnn.graph import schema
 from edgecnn.graph.safety.call import Unsafe, called
+from edgecnn.graph.safety.sparse import check_sparse
 from edgecnn.graph.view import Graph, Tensor
 
 _MOST_BYTES: Final = 4 * 2**30
@@ -15,7 +16,9 @@ _ZERO_POINTS: Final = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768,
 
 def check_tensor(graph: Graph, tensor: Tensor) -> None:
     """Refuse a tensor whose bytes, size or quantization contradict what else the file says of it."""
-    if tensor.is_constant and not tensor.is_sparse:
+    if tensor.sparsity is not None:
+        check_sparse(graph, tensor, tensor.sparsity)
+    elif tensor.is_constant:
         _check_stored(graph, tensor)
     if tensor.bytes > _MOST_BYTES or tensor.elements > _MOST_ELEMENTS:
         raise Unsafe(f"{called(tensor)} of shape {tensor.shape} takes {tensor.bytes:,} bytes")
