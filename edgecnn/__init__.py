@@ -7,8 +7,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from converters.convert import convert
     from edgecnn.card import Card, InputSpec
-    from edgecnn.data import open_dataset
+    from edgecnn.data import open_dataset, training_splits
     from edgecnn.data.info import inspect_dataset
     from edgecnn.errors import (
         CameraError,
@@ -22,11 +23,16 @@ if TYPE_CHECKING:
         TrainingError,
     )
     from edgecnn.evaluation import evaluate
+    from edgecnn.inspection import inspect_model
+    from edgecnn.measure import bench_models, evaluate_model
     from edgecnn.report import write_report
     from edgecnn.results import Boxes, Classes, Embedding, Mask, Values
     from edgecnn.runtime.benchmark import benchmark
     from edgecnn.runtime.frames import frames
+    from edgecnn.runtime.loop import run
     from edgecnn.runtime.model import Model, load
+    from edgecnn.training.fit import train
+    from edgecnn.training.recipe import Recipe
 
 __version__ = "0.1.0"
 
@@ -45,15 +51,23 @@ _HOME = {
     "MissingExtra": "edgecnn.errors",
     "Model": "edgecnn.runtime.model",
     "ModelError": "edgecnn.errors",
+    "Recipe": "edgecnn.training.recipe",
     "TargetError": "edgecnn.errors",
     "TrainingError": "edgecnn.errors",
     "Values": "edgecnn.results",
+    "bench_models": "edgecnn.measure",
     "benchmark": "edgecnn.runtime.benchmark",
+    "convert": "converters.convert",
     "evaluate": "edgecnn.evaluation",
+    "evaluate_model": "edgecnn.measure",
     "frames": "edgecnn.runtime.frames",
     "inspect_dataset": "edgecnn.data.info",
+    "inspect_model": "edgecnn.inspection",
     "load": "edgecnn.runtime.model",
     "open_dataset": "edgecnn.data",
+    "run": "edgecnn.runtime.loop",
+    "train": "edgecnn.training.fit",
+    "training_splits": "edgecnn.data",
     "write_report": "edgecnn.report",
 }
 
@@ -72,16 +86,24 @@ __all__ = [
     "MissingExtra",
     "Model",
     "ModelError",
+    "Recipe",
     "TargetError",
     "TrainingError",
     "Values",
     "__version__",
+    "bench_models",
     "benchmark",
+    "convert",
     "evaluate",
+    "evaluate_model",
     "frames",
     "inspect_dataset",
+    "inspect_model",
     "load",
     "open_dataset",
+    "run",
+    "train",
+    "training_splits",
     "write_report",
 ]
 

@@ -5,6 +5,7 @@ command bodies import what they call.
 """
 
 import errno
+import os
 import sys
 from typing import Any
 
@@ -12,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from edgecnn import __version__
-from edgecnn.cli import device, info, learn, ship
+from edgecnn.cli import device, info, learn, ship, text
 from edgecnn.errors import EdgecnnError
 
 _DISK = {
@@ -39,7 +40,7 @@ class Verbs(TyperGroup):
             raise typer.Exit(130) from None
         except BrokenPipeError:
             # The reader of our output has gone, as in `edgecnn … | head`: nothing is left to say to it.
-            sys.stdout = None  # type: ignore[assignment]
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  (so that nothing is flushed into the closed pipe at exit)
             raise typer.Exit(141) from None
         except OSError as error:
             if error.errno not in _DISK:
@@ -52,7 +53,7 @@ app = typer.Typer(
     name="edgecnn",
     cls=Verbs,
     help="Train, quantize, check and run convolutional networks on small devices.",
-    epilog="Begin with: edgecnn quickstart  Then: edgecnn train photos/ --model mobilenet_v2 --out runs/first",
+    epilog=text.examples("edgecnn quickstart", "edgecnn train photos/ --model mobilenet_v2 --out runs/first"),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -2,10 +2,16 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from time import monotonic
 from typing import Any
 
 import typer
+
+
+def examples(*lines: str) -> str:
+    """Command lines for the end of a help page, one paragraph each."""
+    return "Examples:\n\n" + "\n\n".join(lines)
 
 
 def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
@@ -24,6 +30,11 @@ def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
 def percent(share: float | None) -> str:
     """0.8125 as 81.25 %; None as a dash."""
     return "-" if share is None else f"{100 * share:.2f} %"
+
+
+def share(found: float, interval: Sequence[float]) -> str:
+    """A share with its 95 % confidence interval, in percent."""
+    return f"{percent(found)} (95 %: {percent(interval[0])} to {percent(interval[1])})"
 
 
 def size(count: float) -> str:
@@ -61,10 +72,81 @@ def progress(text: str) -> None:
         typer.echo(text, err=True)
 
 
+def counted(what: str) -> Callable[[int, int], None]:
+    """A progress callback that shows "123/10000 images", a few times a second."""
+    last = 0.0
+
+    def tell_progress(done: int, total: int) -> None:
+        nonlocal last
+        now = monotonic()
+        if sys.stderr.isatty() and (now - last > 0.2 or done == total):
+            last = now
+            progress(f"{done}/{total} {what}")
+        if done == total:
+            _end_line()
+
+    return tell_progress
+
+
 def each_told(lines: Iterable[str]) -> None:
     """`tell` for each of several lines."""
     for line in lines:
         tell(line)
+
+
+def each_shown(lines: Iterable[str]) -> None:
+    """`show` for each of several lines."""
+    for line in lines:
+        show(line)
+
+
+class Refused:
+    """Tells of inputs that could not be read, as they come; at the end, exits 1 if there were any."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, error: Exception) -> None:
+        """Tell of one."""
+        self.count += 1
+        tell(f"edgecnn: {error}")
+
+    def end(self) -> None:
+        """Exit 1 if anything was refused.
+
+        Raises:
+            typer.Exit: it was.
+        """
+        if self.count:
+            raise typer.Exit(1)
+
+
+def numbers(given: str | None) -> tuple[float, ...] | None:
+    """Numbers from 127.5 or 123.7,116.3,103.5; None stays None.
+
+    Raises:
+        typer.BadParameter: anything else.
+    """
+    if given is None:
+        return None
+    try:
+        return tuple(float(part) for part in given.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"{given!r} is not a number, nor three with commas between") from None
+
+
+def size_wh(given: str | None) -> tuple[int, int] | None:
+    """Width and height in pixels from 320x240 or 96 (square); None stays None.
+
+    Raises:
+        typer.BadParameter: anything else.
+    """
+    if given is None:
+        return None
+    parts = given.lower().split("x")
+    if len(parts) > 2 or not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise typer.BadParameter(f"{given!r} is not a size; write 320x240 (width x height) or 96")
+    return int(parts[0]), int(parts[-1])
 
 
 class _Line:

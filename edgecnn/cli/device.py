@@ -1,0 +1,157 @@
+"""`edgecnn run`, `bench`, `doctor`: what works on the device, without any extra."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer import Argument, Option
+
+from edgecnn.cli import text
+
+_Threads = Annotated[int, Option(min=1, max=64, help="Threads of the interpreter.")]
+_Backend = Annotated[str | None, Option(help="litert or tflite-runtime. (Default: the first installed.)")]
+_Json = Annotated[bool, Option("--json", help="One JSON object per line.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this module's verbs."""
+    app.command(epilog="edgecnn run cats.tflite photo.jpg clip.mp4  ·  edgecnn run stranger.tflite photos/ "
+                "--labels names.txt --mean 127.5 --std 127.5 --json")(run)  # fmt: skip
+    app.command(
+        epilog=text.examples(
+            "edgecnn run cats.tflite photo.jpg clip.mp4",
+            "edgecnn run stranger.tflite photos/ --labels names.txt --mean 127.5 --std 127.5 --json",
+        )
+    )(run)
+    app.command(
+        epilog=text.examples("edgecnn bench cats.tflite", "edgecnn bench runs/cats --threads 4 --runs 1000")
+    )(bench)
+    app.command(epilog=text.examples("edgecnn doctor", "edgecnn doctor --json"))(doctor)
+
+
+def run(
+    model: Annotated[Path, Argument(help="A .tflite file, ours or a stranger's.")],
+    sources: Annotated[list[str], Argument(help="Images, folders, patterns, videos.")],
+    top: Annotated[int, Option(min=1, help="Results per image.")] = 5,
+    save: Annotated[Path | None, Option(help="Folder for annotated pictures.")] = None,
+    force: Annotated[bool, Option("--force", help="Overwrite pictures that are there.")] = False,
+    labels: Annotated[Path | None, Option(help="Label file, one name a line.")] = None,
+    mean: Annotated[
+        str | None, Option(help="Subtracted from a pixel 0..255: one number, or three with commas.")
+    ] = None,
+    std: Annotated[str | None, Option(help="The difference is divided by it: one number, or three.")] = None,
+    color: Annotated[str | None, Option(help="rgb, bgr or gray.")] = None,
+    fit: Annotated[str | None, Option(help="stretch, letterbox or crop.")] = None,
+    task: Annotated[str | None, Option(help="What the outputs mean, such as classification.")] = None,
+    size: Annotated[str | None, Option(help="WxH, for a model that takes any size.")] = None,
+    threads: _Threads = 1,
+    backend: _Backend = None,
+    as_json: _Json = False,
+) -> None:
+    """Say what a model sees in images, folders and videos."""
+    from edgecnn.runtime.loop import run as run_model
+    from edgecnn.runtime.model import load
+
+    words: Any = {
+        "labels": labels,
+        "color": color,
+        "fit": fit,
+        "task": task,
+        "backend": backend,
+        "threads": threads,
+    }
+    words |= {"mean": text.numbers(mean), "std": text.numbers(std), "size_wh": text.size_wh(size)}
+    refused = text.Refused()
+    with load(model, **words) as loaded:
+        text.each_told(f"assumed: {assumption}" for assumption in loaded.assumptions)
+        for seen in run_model(loaded, sources, save=save, force=force, on_error=refused):
+            text.show_json(seen.as_dict(top=top)) if as_json else _show_seen(seen, top)
+    refused.end()
+
+
+def bench(
+    models: Annotated[
+        list[Path], Argument(help=".tflite files or run folders; timed in turns, so that ratios hold.")
+    ],
+    image: Annotated[Path | None, Option(help="Time it on this image. (Default: 640x480 noise.)")] = None,
+    runs: Annotated[
+        int | None, Option(min=1, help="Images per model. (Default: what fits into --seconds.)")
+    ] = None,
+    seconds: Annotated[float, Option(min=0.1, help="For each model.")] = 5.0,
+    warmup: Annotated[int, Option(min=0, help="Images before the first that counts.")] = 10,
+    threads: _Threads = 1,
+    backend: _Backend = None,
+    as_json: _Json = False,
+) -> None:
+    """Measure latency and memory on this machine; a model in a run folder gets a line in its measurements."""
+    from edgecnn.image_file import read
+    from edgecnn.measure import bench_models
+
+    found = bench_models(
+        models, images=[read(image)] if image else None, runs=runs, seconds=seconds, warmup=warmup,
+        threads=threads, backend=backend,
+    )  # fmt: skip
+    if as_json:
+        for timed, _ in found:
+            text.show_json(timed.as_dict())
+    else:
+        _show_bench([timed for timed, _ in found])
+
+
+def doctor(as_json: _Json = False) -> None:
+    """Say what is installed, what computes, and what is in the way."""
+    from edgecnn.runtime.doctor import doctor as examine
+
+    checks = examine()
+    for check in checks:
+        if as_json:
+            text.show_json(check.as_dict())
+        else:
+            text.show(f"{_MARK[check.status]} {check.name}: {check.found}")
+            text.each_shown([f"    {check.advice}"] if check.advice else [])
+    if any(check.status == "problem" for check in checks):
+        raise typer.Exit(1)
+
+
+_MARK = {"ok": "[ok]  ", "note": "[note]", "problem": "[!]   "}
+
+
+def _show_seen(seen: Any, top: int) -> None:
+    t = seen.timings
+    text.show(f"{seen.frame.name}  {t.total_ms:.2f} ms")
+    text.show("\n".join(f"  {r['score']:7.2%}  {r['label']}" for r in seen.result.records(top)))
+    text.each_shown([f"  {seen.picture}"] if seen.picture else [])
+
+
+def _show_bench(found: list[Any]) -> None:
+    header = (
+        "model",
+        "bytes",
+        "p50 ms",
+        "p90 ms",
+        "p99 ms",
+        "prepare",
+        "invoke",
+        "decode",
+        "bare invoke",
+        "MiB",
+    )
+    stages = ("prepare", "invoke", "decode", "bare_invoke")
+    rows = []
+    for one in found:
+        total = one.latency_ms["total"]
+        spread = (total.p50, total.p90, total.p99, *(one.latency_ms[stage].p50 for stage in stages))
+        memory = one.memory_mib.get("model")
+        rows.append(
+            (
+                one.model,
+                one.size_bytes,
+                *(f"{ms:.3f}" for ms in spread),
+                "-" if memory is None else f"{memory:.1f}",
+            )
+        )
+    text.show(text.table(rows, header))
+    text.tell(
+        f"{found[0].environment['device']}, {found[0].threads} thread(s), {found[0].warmup} warm-up, "
+        f"{found[0].runs} runs; stages are medians; models took turns"
+    )

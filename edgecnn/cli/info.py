@@ -1,0 +1,159 @@
+"""`edgecnn inspect`, `models`, `data info`: looking without changing."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer import Argument, Option
+
+from edgecnn.cli import text
+
+_Json = Annotated[bool, Option("--json", help="One JSON object.")]
+
+_LISTED = 5
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this module's verbs."""
+    app.command(epilog=text.examples("edgecnn inspect runs/cats", "edgecnn inspect stranger.tflite --json"))(
+        inspect
+    )
+    app.command(epilog=text.examples("edgecnn models", "edgecnn models --size 96 --classes 10"))(models)
+    data = typer.Typer(help="Look at a data set.", no_args_is_help=True)
+    data.command(epilog=text.examples("edgecnn data info photos/", "edgecnn data info cifar10.zip --json"))(
+        info
+    )
+    app.add_typer(data, name="data")
+
+
+def models(
+    size: Annotated[str, Option(help="Input in pixels, WxH or one number.")] = "224",
+    classes: Annotated[int, Option(min=1, help="Classes to tell apart.")] = 1000,
+    as_json: _Json = False,
+) -> None:
+    """List the networks: parameters, multiply-accumulates, bytes (estimated) for one input size."""
+    from edgecnn.zoo.listing import listing
+
+    width, height = text.size_wh(size) or (224, 224)
+    rows = listing(height, width, classes=classes)
+    if as_json:
+        text.show_json([vars(row) for row in rows])
+        return
+    header = ("model", "params", "MACs", "float32 (est.)", "int8 (est.)", "pretrained", "")
+    text.show(
+        text.table(
+            [
+                (
+                    row.name,
+                    row.params,
+                    row.macs,
+                    text.size(row.float32_bytes_estimated),
+                    text.size(row.int8_bytes_estimated),
+                    "ImageNet" if row.pretrained else "",
+                    row.summary,
+                )
+                for row in rows
+            ],
+            header,
+        )
+    )
+    text.tell(
+        f"input {width}x{height}, {classes} classes; bytes are estimated from the weights, without the graph"
+    )
+
+
+def info(
+    path: Annotated[str, Argument(help="Folder, zip or tar of images, or 'drawn'.")],
+    as_json: _Json = False,
+) -> None:
+    """Counts, class balance, sizes, unreadable and duplicate files, leakage between splits."""
+    from edgecnn.data.info import inspect_dataset
+
+    found = inspect_dataset(path, progress=text.counted("files"))
+    text.show_json(found.as_dict()) if as_json else _show_info(found)
+
+
+def inspect(
+    model: Annotated[Path, Argument(help="A .tflite file or a run folder.")],
+    as_json: _Json = False,
+) -> None:
+    """Show the layers: kernel F, filters K, stride S, padding P, size, parameters, MACs, receptive field."""
+    from edgecnn.inspection import inspect_model
+
+    found = inspect_model(model)
+    text.show_json(found.as_dict()) if as_json else _show_inspection(found)
+
+
+def _show_inspection(found: Any) -> None:
+    header = ("#", "operator", "F", "K", "S", "P", "output", "parameters", "MACs", "bytes", "field")
+    rows = [
+        (
+            row.number,
+            row.layer.kind,
+            "-" if row.layer.kernel is None else _pair(row.layer.kernel),
+            row.layer.filters,
+            "-" if row.layer.kernel is None else _pair(row.layer.stride),
+            "-" if row.layer.kernel is None else "/".join(_pair(side) for side in row.layer.padding),
+            "x".join(map(str, row.out_shape)),
+            row.layer.parameters,
+            row.layer.macs,
+            row.activation_bytes,
+            _pair(row.receptive_field),
+        )
+        for row in found.table.rows
+    ]
+    text.show(text.table(rows, header))
+    table = found.table
+    text.show(
+        f"{table.parameters:,} parameters, {table.macs:,} MACs, "
+        f"peak activation memory {text.size(table.peak_bytes)} at #{table.peak_row}"
+    )
+    if found.summary:
+        summary = found.summary
+        text.show(
+            f"{found.path}: {text.size(summary.size_bytes)}, {summary.scheme}, weights {summary.weights}"
+        )
+        for what, ends in (("input", summary.inputs), ("output", summary.outputs)):
+            text.each_shown(
+                f"{what} {end.name} {end.dtype} {list(end.shape)}{_quantized(end)}" for end in ends
+            )
+    if found.card:
+        text.show(
+            f"card: {found.card.task}, {len(found.card.labels)} labels: {', '.join(found.card.labels[:8])}"
+        )
+    text.tell(
+        "F kernel, K filters, S stride, P padding (before, after); output = (N + 2P - F) / S + 1 per side"
+    )
+
+
+def _pair(values: Any) -> str:
+    """One number where both sides are alike, else both."""
+    first, second = (f"{value:g}" for value in values)
+    return first if first == second else f"{first},{second}"
+
+
+def _quantized(end: Any) -> str:
+    return "" if end.scale is None else f" scale {end.scale:g} zero point {end.zero_point}"
+
+
+def _show_info(found: Any) -> None:
+    splits = list(found.counts)
+    rows = [(label, *(found.counts[split][i] for split in splits)) for i, label in enumerate(found.labels)]
+    rows.append(("all", *(sum(found.counts[split]) for split in splits)))
+    text.show(text.table(rows, ("class", *splits)))
+    if found.sizes:
+        common = ", ".join(f"{w}x{h} ({count:,})" for (w, h), count in found.sizes.common[:3])
+        text.show(f"sizes: {found.sizes.distinct} different, most often {common}")
+    text.show(f"balance: the largest class has {found.balance:.2f} times the images of the smallest")
+    for what, groups in (
+        ("unreadable", [f"{name}: {reason}" for name, reason in found.unreadable]),
+        ("same image", [" = ".join(group) for group in found.duplicates]),
+        ("leak", [" = ".join(group) for group in found.leaks]),
+        ("near leak", [" ~ ".join(pair) for pair in found.near_leaks]),
+    ):
+        text.show(f"{what}: {len(groups):,}")
+        text.each_shown(f"  {line}" for line in groups[:_LISTED])
+        text.each_shown(
+            [f"  … and {len(groups) - _LISTED:,} more (--json has all)"] if len(groups) > _LISTED else []
+        )
+    text.each_told(f"warning: {warning}" for warning in found.warnings)

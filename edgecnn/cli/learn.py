@@ -1,0 +1,93 @@
+"""`edgecnn train`: labelled images in, a run folder out."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer import Argument, Option
+
+from edgecnn.cli import text
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this module's verbs."""
+    app.command(
+        epilog=text.examples(
+            "edgecnn train photos/ --model mobilenet_v2 --width 0.5 --out runs/first",
+            "edgecnn train photos/ --model efficientnet_lite0 --pretrained --out runs/second",
+        )
+    )(train)
+
+
+def train(
+    data: Annotated[str, Argument(help="Folder, zip or tar of images (a subfolder per class), or 'drawn'.")],
+    out: Annotated[Path, Option(help="The run folder to write.")],
+    model: Annotated[str, Option(help="A network; `edgecnn models` lists them.")] = "mobilenet_v2",
+    width: Annotated[float, Option(help="Multiplies the number of filters.")] = 1.0,
+    size: Annotated[
+        str | None, Option(help="Input in pixels, WxH or one number. (Default: the images' own.)")
+    ] = None,
+    color: Annotated[str | None, Option(help="rgb, bgr or gray.")] = None,
+    fit: Annotated[str | None, Option(help="stretch, letterbox or crop.")] = None,
+    epochs: Annotated[int | None, Option(help="Passes over the images. (Default: by their number.)")] = None,
+    batch: Annotated[int | None, Option(help="Images in a step. (Default: by size and number.)")] = None,
+    rate: Annotated[
+        float | None, Option(help="Highest learning rate. (Default: by optimizer and batch.)")
+    ] = None,
+    optimizer: Annotated[str | None, Option(help="sgd or adam.")] = None,
+    precision: Annotated[
+        str | None, Option(help="float32 or bfloat16 (faster on CPUs with AMX, and GPUs).")
+    ] = None,
+    pretrained: Annotated[
+        bool, Option("--pretrained", help="Start from ImageNet weights (extra `pretrained`).")
+    ] = False,
+    weights: Annotated[Path | None, Option(help="Start from this weight file instead.")] = None,
+    seed: Annotated[int, Option(help="Of weights, order and augmentation.")] = 0,
+    resume: Annotated[bool, Option("--resume", help="Continue an interrupted run.")] = False,
+    force: Annotated[bool, Option("--force", help="Replace the run that is there.")] = False,
+    skip_unreadable: Annotated[bool, Option("--skip-unreadable", help="Leave broken images out.")] = False,
+    as_json: Annotated[bool, Option("--json", help="Print the outcome as one JSON object.")] = False,
+) -> None:
+    """Train a network on labelled images; killed at any moment, --resume goes on where it was."""
+    from edgecnn.data import training_splits
+    from edgecnn.training.fit import train as fit_network
+    from edgecnn.training.progress import line
+
+    splits = training_splits(data, seed=seed)
+    chosen = {"width": width, "epochs": epochs, "batch": batch, "rate": rate, "optimizer": optimizer}
+    chosen |= {"precision": precision, "seed": seed, "color": color, "fit": fit}
+    recipe = (
+        None
+        if resume
+        else _recipe(model, splits[0], size, "imagenet" if pretrained else str(weights or ""), chosen)
+    )
+    run = fit_network(
+        splits, recipe, out=out, resume=resume, force=force, skip_unreadable=skip_unreadable,
+        progress=lambda now: text.progress(line(now)),
+    )  # fmt: skip
+    _show(run, as_json)
+
+
+def _recipe(model: str, dataset: Any, size: str | None, pretrained: str, chosen: dict[str, Any]) -> Any:
+    from edgecnn.training.recipe import default
+
+    given = {name: value for name, value in chosen.items() if value is not None}
+    return default(model, dataset, size_wh=text.size_wh(size), pretrained=pretrained, **given)
+
+
+def _show(run: Any, as_json: bool) -> None:
+    import json
+
+    outcome = json.loads(run.training.read_text(encoding="utf-8"))
+    if as_json:
+        text.show_json({"run": str(run.path), **outcome})
+        return
+    rows = [
+        (r["label"], r["images"], text.percent(r["recall"]), text.percent(r["precision"]))
+        for r in outcome["per_class"]
+    ]
+    text.show(text.table(rows, ("class", "validation images", "recall", "precision")))
+    text.show(
+        f"validation accuracy {text.share(outcome['top1'], outcome['top1_interval'])}\n"
+        f"{run.path}  next: edgecnn convert {run.path} --float32 --int8 --data DATA"
+    )

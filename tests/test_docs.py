@@ -1,0 +1,99 @@
+"""Every command that the README and the docs show, run as a reader would run it."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(
+        rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+
+
+def commands(page: Path) -> list[str]:
+    lines = (line.split("  #")[0].strip() for block in blocks(page, "sh") for line in block.splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def photos(folder: Path) -> None:
+    """Two classes that a small network can tell apart: round things and square things."""
+    random = np.random.default_rng(0)
+    for name, draw in (("cat", cv2.circle), ("dog", None)):
+        (folder / name).mkdir(parents=True)
+        for number in range(48):
+            image = random.integers(0, 90, (48, 64, 3), np.uint8)
+            x, y, r = (int(v) for v in random.integers((18, 14, 8), (46, 34, 13)))
+            color = tuple(int(v) for v in random.integers(150, 256, 3))
+            if draw:
+                cv2.circle(image, (x, y), r, color, -1)
+            else:
+                cv2.rectangle(image, (x - r, y - r), (x + r, y + r), color, -1)
+            cv2.imwrite(str(folder / name / f"{number:04}.jpg"), image)
+
+
+def run(line: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
+    words = shlex.split(line)
+    if words[0] == "edgecnn":
+        words = [sys.executable, "-m", "edgecnn", *words[1:]]
+    elif words[0] == "python":
+        words[0] = sys.executable
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow
+def test_the_five_things_of_the_readme_work_in_the_order_they_are_told(tmp_path):
+    photos(tmp_path / "photos")
+    page = ROOT / "README.md"
+    lines = [line for line in commands(page) if line.startswith("edgecnn")]
+    assert len(lines) >= 8
+    for line in lines:
+        ended = run(line, tmp_path)
+        assert ended.returncode == 0, f"{line}\n{ended.stdout}\n{ended.stderr}"
+    assert (tmp_path / "runs" / "report.html").stat().st_size > 1000
+    assert list((tmp_path / "seen").glob("*.jpg"))
+    for block in blocks(page, "python"):
+        ended = run(f"python -c {shlex.quote(block)}", tmp_path)
+        assert ended.returncode == 0, ended.stderr
+        assert "cat" in ended.stdout
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_make_targets_and_benchmarks_that_a_page_names_exist(page):
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for line in commands(page):
+        words = shlex.split(line)
+        if words[0] == "make":
+            assert re.search(rf"^{words[1]}:", makefile, re.MULTILINE), line
+        elif words[0] == "python":
+            assert (ROOT / words[1]).is_file(), line
+            ended = run(f"python {ROOT / words[1]} --help", ROOT)
+            assert ended.returncode == 0, ended.stderr
+        else:
+            assert words[0] in ("edgecnn", "pip"), line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_and_pictures_of_a_page_exist(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name} points to {target}"
+
+
+def test_pip_extras_that_the_readme_names_exist():
+    extras = set(re.findall(r"\[([a-z,-]+)\]'", (ROOT / "README.md").read_text(encoding="utf-8")))
+    declared = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    for extra in extras:
+        assert re.search(rf"^{extra} = \[", declared, re.MULTILINE), extra
