@@ -15,7 +15,7 @@ from edgecnn.card import InputSpec
 from edgecnn.errors import TrainingError
 from edgecnn.zoo.network import Network
 
-__all__ = ["ZOO", "Network", "build", "features", "find"]
+__all__ = ["ZOO", "Network", "build", "features", "find", "structure"]
 
 _LECTURE = "the lecture on convolutional networks, in the manner of VGG (arXiv 1409.1556)"
 _VGG = "Simonyan, Zisserman: Very Deep Convolutional Networks, arXiv 1409.1556"
@@ -163,7 +163,7 @@ def build(
 
 
 def structure(name: str, *, input_shape: tuple[int, int, int], classes: int, width: float = 1.0) -> Any:
-    """What `build` makes, before the weights are drawn from a seed: enough to count."""
+    """What `build` makes, with Keras' own random weights: to be counted, or given the weights of another."""
     network = find(name)
     _check(network, input_shape, width=width)
     if type(classes) is not int or classes < 1:

@@ -4,7 +4,6 @@ Everything is a standard Keras layer with an explicit name, so that two builds a
 model opens without edgecnn. Padding is "same" everywhere: explicit padding would be one more TFLite operator.
 """
 
-import zlib
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -109,14 +108,6 @@ def inverted_residual(
         y = squeeze_and_excite(y, name=f"{name}_squeeze")
     y = convolution(y, filters, name=f"{name}_project")
     return layers.Add(name=f"{name}_add")([x, y]) if stride == 1 and filters == channels else y
-
-
-def dropout(x: Tensor, rate: float, *, name: str) -> Tensor:
-    """Dropout whose random state is a variable, so that a resumed training can continue its sequence.
-
-    Keras 2's default keeps that state inside the kernel, out of reach: see `edgecnn.zoo.initialize`.
-    """
-    return layers.Dropout(rate, seed=zlib.crc32(name.encode()), rng_type="stateful", name=name)(x)
 
 
 def logits(x: Tensor, classes: int) -> Tensor:

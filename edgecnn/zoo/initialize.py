@@ -1,4 +1,4 @@
-"""Fresh weights from a seed, and the random state that training goes on from.
+"""Fresh weights from a seed.
 
 Weights are drawn by numpy, layer by layer from (seed, index of the layer), so the same seed gives the same
 weights on every machine and in every TensorFlow, whatever was drawn before.
@@ -16,7 +16,7 @@ _UNTOUCHED = (keras.layers.BatchNormalization,)  # starts as the identity
 
 
 def initialize(model: Any, seed: int) -> None:
-    """Draw every kernel anew, put every dropout at the start of its sequence; biases and norms stay.
+    """Draw every kernel anew; biases and norms stay as Keras made them, zeros and the identity.
 
     He et al. 2015 (arXiv 1502.01852), uniform: variance 2 / fan-in, which keeps the size of the activations
     through any number of rectified layers. The layer named "logits" is not rectified: 1 / fan-in.
@@ -31,10 +31,7 @@ def initialize(model: Any, seed: int) -> None:
     if seed < 0:
         raise TrainingError(f"a seed is 0 or more, got {seed}")
     for index, layer in enumerate(model.layers):
-        if isinstance(layer, keras.layers.Dropout):
-            for generator in _generators(layer):
-                generator.reset_from_seed(seed * 100_003 + index)
-        elif layer.weights and not isinstance(layer, _UNTOUCHED):
+        if layer.weights and not isinstance(layer, _UNTOUCHED):
             kernel = _kernel(layer)
             variance = (1.0 if layer.name == "logits" else 2.0) / _fan_in(layer, tuple(kernel.shape))
             bound = np.float32(math.sqrt(3 * variance))
@@ -42,27 +39,6 @@ def initialize(model: Any, seed: int) -> None:
             drawn *= 2 * bound
             drawn -= bound
             kernel.assign(drawn)
-
-
-def random_state(model: Any) -> tuple[Any, ...]:
-    """The variables that hold the state of every dropout, in the order of the layers.
-
-    They are no weights: Keras saves them nowhere. A checkpoint that is to be continued exactly must hold them
-    (`tf.train.Checkpoint`, or read with `.numpy()` and put back with `.assign`).
-    """
-    return tuple(
-        generator.state
-        for layer in model.layers
-        if isinstance(layer, keras.layers.Dropout)
-        for generator in _generators(layer)
-    )
-
-
-def _generators(layer: Any) -> tuple[Any, ...]:
-    # Keras offers no public way to this state (tf_keras 2.18 to 2.21); `blocks.dropout` asks for the kind
-    # that has one, and a dropout that someone else made may not.
-    generator = getattr(layer._random_generator, "_generator", None)
-    return () if generator is None else (generator,)
 
 
 def _kernel(layer: Any) -> Any:

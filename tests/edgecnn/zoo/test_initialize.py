@@ -3,9 +3,8 @@ import pytest
 
 from edgecnn.errors import TrainingError
 from edgecnn.zoo import build
-from edgecnn.zoo.blocks import dropout
-from edgecnn.zoo.initialize import initialize, random_state
-from edgecnn.zoo.keras import keras, tf
+from edgecnn.zoo.initialize import initialize
+from edgecnn.zoo.keras import keras
 
 pytestmark = pytest.mark.tensorflow
 layers = keras.layers
@@ -49,32 +48,3 @@ def test_a_layer_whose_weights_nobody_knows_how_to_draw_is_refused():
     model = keras.Model(image, layers.SeparableConv2D(4, 3, name="odd")(image))
     with pytest.raises(TrainingError, match="'odd' is a SeparableConv2D"):
         initialize(model, 0)
-
-
-def test_dropout_begins_at_the_seed_and_continues_from_a_stored_state():
-    image = keras.Input((1000,))
-    model = keras.Model(image, dropout(dropout(image, 0.5, name="one"), 0.5, name="two"))
-    ones = tf.ones((1, 1000))
-    step = tf.function(lambda x: model(x, training=True))  # as in training, where the graph is traced once
-
-    initialize(model, 7)
-    first, second = step(ones).numpy(), step(ones).numpy()
-    stored = [state.numpy() for state in random_state(model)]
-    third = step(ones).numpy()
-
-    for state, value in zip(random_state(model), stored, strict=True):
-        state.assign(value)
-    assert len(stored) == 2
-    np.testing.assert_array_equal(step(ones).numpy(), third)
-    initialize(model, 7)
-    np.testing.assert_array_equal(step(ones).numpy(), first)
-    initialize(model, 8)
-    assert not np.array_equal(step(ones).numpy(), first)
-    assert not np.array_equal(first, second)
-
-
-def test_a_dropout_that_someone_else_made_has_no_state_to_offer():
-    image = keras.Input((4,))
-    model = keras.Model(image, layers.Dropout(0.5)(image))
-    initialize(model, 0)
-    assert random_state(model) == ()
