@@ -89,8 +89,9 @@ def nearly_same(gists: Sequence[Gist], parts: Sequence[int]) -> tuple[list[tuple
     crowd = 0
     for number in range(1, len(sizes)):
         earlier, own = np.flatnonzero(part < number), np.flatnonzero(part == number)
+        before = np.ascontiguousarray(signs[earlier].T)
         for block in np.split(own, range(_BLOCK, len(own), _BLOCK)):
-            candidates = signs[block] @ signs[earlier].T >= 64 - 2 * DIFFERENT_BITS
+            candidates = signs[block] @ before >= 64 - 2 * DIFFERENT_BITS
             for one, close in zip(block, candidates, strict=True):
                 others = earlier[close]
                 if len(others) > _CROWD:

@@ -116,5 +116,9 @@ def _refuse(path: Path, entry: zipfile.ZipInfo) -> None:
             f"{path}: {entry.filename!r} is packed by method {entry.compress_type}; only 0 (stored) and 8 "
             "(deflate) are read. Pack it again with: zip -r"
         )
+    if entry.header_offset < 0:
+        raise DataError(
+            f"{path}: {entry.filename!r} lies before the start of the file. Copy the archive again."
+        )
     if max(entry.file_size, entry.compress_size) > MAX_BYTES:
         raise DataError(f"{path}: {entry.filename!r} is larger than {MAX_BYTES >> 20} MB. Pack it without.")

@@ -6,7 +6,7 @@ from typing import TypeAlias
 import cv2
 import numpy as np
 
-from edgecnn.data.drawn.view import Array, Camera
+from edgecnn.data.drawn.view import Array, Camera, upright
 
 LABELS = ("ball", "box", "cone", "sign")
 BALL, BOX, CONE, SIGN = range(4)
@@ -15,6 +15,9 @@ Colour: TypeAlias = tuple[float, float, float]
 
 PLATE_THICKNESS = 0.07
 """Of the plate that a cone stands on, as a share of the cone's height."""
+
+CUBE = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (0.0, 1.0)])
+"""The corners of a box with sides of 1 that stands on the ground."""
 
 CONE_TOP = 0.16
 """Radius at the top of a cone, as a share of the radius at its foot."""
@@ -53,11 +56,8 @@ class Body:
 
     def placed(self, points: Array) -> Array:
         """Points (…, 3) of the body itself (right, ahead, up of its foot when yaw is 0) in the world."""
-        sine, cosine = np.sin(self.yaw_rad), np.cos(self.yaw_rad)
-        x, y = points[..., 0], points[..., 1]
-        return np.stack(
-            [self.x_m + x * cosine + y * sine, self.y_m - x * sine + y * cosine, points[..., 2]], -1
-        )
+        placed: Array = points @ upright(self.yaw_rad).T + [self.x_m, self.y_m, 0.0]
+        return placed
 
 
 def hulls(body: Body) -> list[Array]:
@@ -66,7 +66,7 @@ def hulls(body: Body) -> list[Array]:
     if body.kind == BALL:
         return [body.placed(_SPHERE * (width / 2) + [0, 0, width / 2])]
     if body.kind == BOX:
-        return [body.placed(_CUBE * body.size_m)]
+        return [body.placed(CUBE * body.size_m)]
     if body.kind == CONE:
         radius = width * 0.4
         body_points = np.concatenate(
@@ -75,7 +75,7 @@ def hulls(body: Body) -> list[Array]:
                 _CIRCLE * (radius * CONE_TOP) + [0, 0, height],
             ]
         )
-        return [body.placed(_CUBE * [width, depth, PLATE_THICKNESS * height]), body.placed(body_points)]
+        return [body.placed(CUBE * [width, depth, PLATE_THICKNESS * height]), body.placed(body_points)]
     return [body.placed(pole(body)), body.placed(plate(body, sign_shape(body)))]
 
 
@@ -119,7 +119,7 @@ def ball_in_image(body: Body, camera: Camera) -> tuple[Array, float]:
 
 def pole(body: Body) -> Array:
     """The corners (8, 3) of a sign's pole, in the body's own frame."""
-    return _CUBE * [0.05 * body.size_m[0], 0.05 * body.size_m[0], body.size_m[2] * 0.9]
+    return CUBE * [0.05 * body.size_m[0], 0.05 * body.size_m[0], body.size_m[2] * 0.9]
 
 
 def plate(body: Body, shape: Array) -> Array:
@@ -143,7 +143,6 @@ def regular(corners: int, turn: float = 0.0) -> Array:
 _NEAREST = 0.08
 _CIRCLE = np.concatenate([regular(28), np.zeros((28, 1))], 1)
 _SPHERE = np.concatenate([_CIRCLE, _CIRCLE[:, [0, 2, 1]], _CIRCLE[:, [2, 0, 1]]])
-_CUBE = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (0, 1)])
 
 SIGN_SHAPES: tuple[Array, ...] = (
     regular(28),

@@ -11,6 +11,7 @@ from edgecnn.data.drawn.bodies import (
     BOX,
     CONE,
     CONE_TOP,
+    CUBE,
     PLATE_THICKNESS,
     Body,
     Colour,
@@ -21,7 +22,7 @@ from edgecnn.data.drawn.bodies import (
     regular,
     sign_shape,
 )
-from edgecnn.data.drawn.view import Array, Camera, Light
+from edgecnn.data.drawn.view import Array, Camera, Light, upright
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 
@@ -149,21 +150,23 @@ def _prism(
 
     Each is (face, or -1 for every side; left, bottom, right, top in 0..1; index of its colour).
     """
-    towards = light.direction(camera.heading_rad)
-    for face, corners in enumerate(_FACES):
-        points = camera.turned(body.placed(corners * size))
-        normal = np.cross(points[1] - points[0], points[3] - points[0])
-        normal /= np.linalg.norm(normal)
-        if normal @ (points[0] - [0, 0, camera.height_m]) >= 0:  # turned away
+    corners = camera.turned(body.placed(CUBE * size))
+    spots = camera.pixels(corners)
+    # rows of the matrix: right and ahead of the body, as right, ahead, up of the camera
+    turn = upright(camera.heading_rad - body.yaw_rad)
+    normals = _NORMALS @ turn
+    facing = normals @ light.direction(camera.heading_rad)
+    for face, around in enumerate(_FACES):
+        if normals[face] @ (corners[around[0]] - [0, 0, camera.height_m]) >= 0:  # turned away
             continue
-        shade = light.on(normal @ towards)
-        fill(picture, camera.pixels(points), np.array(colours[0]) * shade)
+        shade = light.on(facing[face])
+        fill(picture, spots[around], np.array(colours[0]) * shade)
         for where, (left, bottom, right, top), number in pattern:
             if where not in (face, -1 if face < 4 else face):
                 continue
-            across, along = points[1] - points[0], points[3] - points[0]
-            spots = np.array([[left, bottom], [right, bottom], [right, top], [left, top]])
-            marked = points[0] + spots[:, :1] * across + spots[:, 1:] * along
+            one, two, _, four = corners[around]
+            shares = np.array([[left, bottom], [right, bottom], [right, top], [left, top]])
+            marked = one + shares @ np.stack([two - one, four - one])
             fill(picture, camera.pixels(marked), np.array(colours[number]) * shade)
 
 
@@ -209,9 +212,9 @@ _ICOSAHEDRON = np.array(
     np.float32,
 ) / np.float32(np.hypot(1, _GOLDEN))
 
-_C = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (0.0, 1.0)])
-# lower left, lower right, upper right, upper left as seen from outside: front, right, back, left, top
-_FACES = [_C[[0, 4, 5, 1]], _C[[4, 6, 7, 5]], _C[[6, 2, 3, 7]], _C[[2, 0, 1, 3]], _C[[1, 5, 7, 3]]]
+# corners of CUBE, from the lower left, as seen from outside: front, right, back, left, top
+_FACES = ([0, 4, 5, 1], [4, 6, 7, 5], [6, 2, 3, 7], [2, 0, 1, 3], [1, 5, 7, 3])
+_NORMALS = np.array([[0, -1, 0], [1, 0, 0], [0, 1, 0], [-1, 0, 0], [0, 0, 1]])
 
 _BOX_PATTERNS: tuple[tuple[tuple[int, tuple[float, float, float, float], int], ...], ...] = (
     ((-1, (0.06, 0.08, 0.94, 0.92), 1),),

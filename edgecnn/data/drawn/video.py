@@ -8,6 +8,7 @@ balls roll to and fro.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import ceil, cos, sin
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from edgecnn.errors import DataError
 from edgecnn.results import Boxes, Mask, Values
 
 CELL_M = 0.9
-SIGHT_M = 7.0
+SIGHT_M = 6.0
 SPEED_M_S = 0.5
 
 _DENSITY = 0.36
@@ -138,7 +139,8 @@ def _avoiding(camera: Camera, bodies: tuple[Body, ...]) -> float:
 
 def _bodies(seed: int, camera: Camera, time_s: float) -> tuple[Body, ...]:
     """What stands before the camera."""
-    reach = int(np.ceil(SIGHT_M / CELL_M))
+    reach = ceil(SIGHT_M / CELL_M)
+    sine, cosine = sin(camera.heading_rad), cos(camera.heading_rad)
     column, row = round(camera.x_m / CELL_M), round(camera.y_m / CELL_M)
     found = []
     for x in range(column - reach, column + reach + 1):
@@ -147,7 +149,8 @@ def _bodies(seed: int, camera: Camera, time_s: float) -> tuple[Body, ...]:
             if thing is None:
                 continue
             thing = _rolling(thing, time_s)
-            right, ahead, _ = camera.turned(np.array([thing.x_m, thing.y_m, 0.0]))
+            east, north = thing.x_m - camera.x_m, thing.y_m - camera.y_m
+            right, ahead = east * cosine - north * sine, east * sine + north * cosine
             if thing.reach_m + 0.1 < ahead < SIGHT_M and abs(right) < ahead + 0.5:
                 found.append(thing)
     return tuple(found)

@@ -5,6 +5,7 @@ along its heading, so verticals stay vertical; looking down is a horizon above t
 """
 
 from dataclasses import dataclass
+from math import cos, sin
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -37,20 +38,17 @@ class Camera:
 
     def turned(self, points: Array) -> Array:
         """World points (…, 3) as (right, ahead, up) of the camera's foot, in metres."""
-        sine, cosine = np.sin(self.heading_rad), np.cos(self.heading_rad)
-        x, y = points[..., 0] - self.x_m, points[..., 1] - self.y_m
-        return np.stack([x * cosine - y * sine, x * sine + y * cosine, points[..., 2]], -1)
+        turn = upright(self.heading_rad)
+        turned: Array = (points - [self.x_m, self.y_m, 0.0]) @ turn
+        return turned
 
     def pixels(self, turned: Array) -> Array:
         """Points (…, 3) right, ahead (above 0), up of the camera's foot as (…, 2) pixels."""
+        pixels: Array = np.empty((*turned.shape[:-1], 2))
         scale = self.focal_px / turned[..., 1]
-        return np.stack(
-            [
-                self.size_wh[0] / 2 + turned[..., 0] * scale,
-                self.horizon_px + (self.height_m - turned[..., 2]) * scale,
-            ],
-            -1,
-        )
+        pixels[..., 0] = self.size_wh[0] / 2 + turned[..., 0] * scale
+        pixels[..., 1] = self.horizon_px + (self.height_m - turned[..., 2]) * scale
+        return pixels
 
     def ground(self) -> Array:
         """The 3x3 matrix from pixels (u, v, 1) below the horizon to the ground (x, y, 1), in metres."""
@@ -95,3 +93,9 @@ class Light:
         direct = np.maximum(facing, 0)[..., None] * np.array(self.direct_bgr, facing.dtype)
         light: Array = direct + np.array(self.ambient_bgr, facing.dtype)
         return light
+
+
+def upright(angle_rad: float) -> Array:
+    """The 3x3 matrix that turns rows (x, y, z) into right, ahead, up of one who looks along an angle."""
+    sine, cosine = sin(angle_rad), cos(angle_rad)
+    return np.array([[cosine, sine, 0.0], [-sine, cosine, 0.0], [0.0, 0.0, 1.0]])
