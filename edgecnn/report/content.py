@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
-from edgecnn.report.evidence import Condition, Evidence, Latency, Variant
+from edgecnn.report.evidence import Accuracy, Condition, Evidence, Latency, Variant
 from edgecnn.report.verdict import Verdict
 from edgecnn.report.words import interval, milliseconds, percent, points, significant, size
 
@@ -230,10 +230,8 @@ def _facts(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
     data = environment.get("data")
     if isinstance(data, Mapping):
-        which = " ".join(str(data[key]) for key in ("name", "split") if data.get(key))
-        facts.insert(
-            0, ("data", f"{which}, {data.get('images', '?')} images, {str(data.get('sha256', ''))[:12]}")
-        )
+        which = (f"{key}: {data[key]}" for key in ("name", "split", "images", "sha256") if data.get(key))
+        facts.insert(0, ("data", ", ".join(which)))
     return facts
 
 
@@ -257,6 +255,13 @@ def lineages(evidence: Evidence) -> list[dict[str, Any]]:
     ]
 
 
+def judged_images(accuracy: Accuracy) -> str:
+    """Such as "1,000 test images of drawn"."""
+    split, name = (accuracy.data.get(key) for key in ("split", "name"))
+    kind = f"{split} images" if split else "images"
+    return f"{accuracy.metrics['images']:,} {kind}{f' of {name}' if name else ''}"
+
+
 def best_judged(evidence: Evidence, verdict: Verdict) -> Variant | None:
     """Whose mistakes are shown: the recommended file, else the most accurate."""
     judged = [v for v in evidence.variants if v.accuracy]
@@ -273,8 +278,9 @@ def trainings(evidence: Evidence) -> list[dict[str, Any]]:
             best = max(run.history, key=lambda e: (e.val_accuracy, -e.val_loss))
             seconds = run.training.get("seconds")
             took = f" in {_duration(seconds)}" if isinstance(seconds, int | float) else ""
+            epochs = f"{len(run.history)} epoch{'s' if len(run.history) > 1 else ''}"
             line = (
-                f"{len(run.history)} epochs{took}; the best was epoch {best.epoch}, "
+                f"{epochs}{took}; the best was epoch {best.epoch}, "
                 f"{percent(best.val_accuracy)} on validation images"
             )
             found.append({"name": run.name, "line": line, "history": run.history})

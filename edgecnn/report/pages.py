@@ -88,7 +88,7 @@ def _context(evidence: Evidence, verdict: Verdict, title: str) -> dict[str, Any]
         "version": edgecnn.__version__,
         "written": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
         "title": title,
-        "subtitle": _subtitle(evidence, best, title),
+        "subtitle": _subtitle(evidence, best),
         "sentences": verdict.sentences,
         "tiles": content.tiles(evidence, verdict),
         "notes": evidence.notes,
@@ -124,13 +124,11 @@ def _title(evidence: Evidence) -> str:
     return run.card.name if run.card else run.name
 
 
-def _subtitle(evidence: Evidence, best: Variant | None, title: str) -> str:
+def _subtitle(evidence: Evidence, best: Variant | None) -> str:
     names = [run.name for run in evidence.runs]
-    parts = [] if names == [title] else [listed(names if len(names) <= 6 else [*names[:5], "others"])]
+    parts = [listed(names if len(names) <= 6 else [*names[:5], "others"])] if len(names) > 1 else []
     if best and best.accuracy:
-        data = best.accuracy.data
-        which = " ".join(str(data[key]) for key in ("name", "split") if data.get(key))
-        parts.append(f"judged on {best.accuracy.metrics['images']:,} images of {which}" if which else "")
+        parts.append(f"judged on {content.judged_images(best.accuracy)}")
     devices = list(dict.fromkeys(condition.device for condition in evidence.conditions))
     parts.append(f"timed on {listed(devices)}" if devices else "")
     return " · ".join(filter(None, parts))

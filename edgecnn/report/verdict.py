@@ -16,6 +16,9 @@ ALIKE = 1.05
 WORTH = 0.01
 """So much accuracy may a faster file cost and still be recommended; what it costs is said."""
 
+BUSY = 2.0
+"""A p90 of so many times the p50 is not the model's doing."""
+
 WIDE = 0.03
 """An interval that reaches farther than this to a side calls for more images."""
 
@@ -99,6 +102,8 @@ def _recommend(evidence: Evidence, both: Sequence[Variant], condition: Condition
         *_against_baseline(evidence, take, condition),
         *_faster([v for v in both if v not in as_good], take, condition),
         *_width(take),
+        *_guessing(take),
+        *_busy(both, condition),
     ]
     return Verdict(take, condition, tuple(sentences))
 
@@ -168,6 +173,31 @@ def _width(take: Variant) -> list[str]:
     return [
         f"With {take.accuracy.metrics['images']:,} images the accuracy is known only to "
         f"±{50 * (high - low):.0f} points: judge on more before you rely on it."
+    ]
+
+
+def _guessing(take: Variant) -> list[str]:
+    """Whether always naming the most frequent class would do as well."""
+    if take.accuracy is None:
+        return []
+    frequent = max((r["images"] for r in take.accuracy.metrics["per_class"]), default=0)
+    share = frequent / take.accuracy.metrics["images"]
+    if take.accuracy.interval[0] > share:
+        return []
+    return [
+        f"That is no better than always naming the most frequent class ({percent(share)}): train it first."
+    ]
+
+
+def _busy(both: Sequence[Variant], condition: Condition) -> list[str]:
+    """Whether the times vary more than a model does: then the machine had something else to do."""
+    totals = [latency.total_ms for v in both if (latency := v.latency(condition))]
+    ratio = max(total["p90"] / total["p50"] for total in totals)
+    if ratio < BUSY:
+        return []
+    return [
+        f"The machine was busy while this was timed (one image in ten took {times(ratio)} as long as usual): "
+        "time it again when nothing else runs."
     ]
 
 

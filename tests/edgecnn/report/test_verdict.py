@@ -15,6 +15,7 @@ def variant(
     right: int | None,
     p50: float | None,
     *,
+    p90: float | None = None,
     size: int = 1000,
     images: int = 1000,
     agreement: dict | None = None,
@@ -23,8 +24,10 @@ def variant(
     accuracy = None
     if right is not None:
         metrics = {"top1": right / images, "top1_interval": wilson(right, images), "images": images}
+        metrics["per_class"] = [{"images": images // 2}, {"images": images - images // 2}]
         accuracy = Accuracy(metrics | ({"agreement": agreement} if agreement else {}), {})
-    latencies = () if p50 is None else (Latency(condition, {"p50": p50, "p90": p50, "p99": p50}, {}, {}),)
+    total = {} if p50 is None else {"p50": p50, "p90": p90 or p50, "p99": p90 or p50}
+    latencies = (Latency(condition, total, {}, {}),) if total else ()
     file = Path(f"{scheme}.tflite")
     return Variant(file.name, "run", file, scheme, size, f"sha of {scheme}", (), accuracy, latencies)
 
@@ -107,6 +110,16 @@ def test_few_images_call_for_more():
     assert "With 90 images the accuracy is known only to ±6 points" in said(
         variant("int8", 81, 1.0, images=90)
     )
+
+
+def test_a_busy_machine_is_said_to_be_one():
+    assert "busy" not in said(variant("int8", 900, 1.0, p90=1.9))
+    assert "one image in ten took 3.0 × as long as usual" in said(variant("int8", 900, 1.0, p90=3.0))
+
+
+def test_a_network_that_guesses_is_said_to_guess():
+    assert "no better than always naming the most frequent class (50.0 %)" in said(variant("int8", 520, 1.0))
+    assert "no better" not in said(variant("int8", 560, 1.0))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,153 @@
+"""All of it in a few minutes, on drawn scenes: train, convert, judge, time, report.
+
+It does what a user does with the other verbs, in the same order and with the same functions. Everything lands
+in one folder: `run/` (see `edgecnn.runs`), report.html with its twins, and picture-1.jpg.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from time import monotonic
+
+from edgecnn.data import open_dataset, training_splits
+from edgecnn.data.dataset import Dataset
+from edgecnn.errors import DataError
+from edgecnn.image import Image
+from edgecnn.report import Picture, write_report
+from edgecnn.report.sheet import contact_sheet
+from edgecnn.results import Classes
+from edgecnn.runs import Run, is_run
+from edgecnn.runtime.model import load
+
+TITLE = "What lies in front of the robot?"
+SCENES = "drawn"
+MODEL = "resnet8"
+SIZE_WH = (64, 48)
+EPOCHS = 16
+SHOWN = "drawn?size=320x240"
+"""The test scenes again, in a size that is good to look at."""
+
+_SHOWN = 12
+_BENCH_SECONDS = 4.0
+
+
+@dataclass(frozen=True)
+class Quickstart:
+    """What a quickstart left.
+
+    Attributes:
+        report: path of report.html.
+        picture: path of the annotated picture.
+        run: the run folder, with float32.tflite and int8.tflite.
+        seconds: how long it took.
+    """
+
+    report: Path
+    picture: Path
+    run: Path
+    seconds: float
+
+
+def quickstart(
+    out: Path,
+    *,
+    force: bool = False,
+    scenes: str = SCENES,
+    epochs: int = EPOCHS,
+    bench_seconds: float = _BENCH_SECONDS,
+    progress: Callable[[str], None] = lambda line: None,
+) -> Quickstart:
+    """Train a small network on drawn scenes, make it int8, and say how good and how fast both are.
+
+    Args:
+        out: folder for everything. Other files in it are left alone.
+        force: start again where an earlier quickstart has left its run: that run is deleted, the report
+            replaced.
+        scenes: name of a drawn data set: see `edgecnn.data.drawn`.
+        epochs: passes over the training scenes.
+        bench_seconds: for each of the two files.
+        progress: told what goes on, one line each; several a second while the network learns.
+
+    Raises:
+        DataError: `out` is a file, or holds a run and `force` is not set.
+        MissingExtra: packages for training, converting or reporting are not installed.
+    """
+    began = monotonic()
+    run = Run(out / "run")
+    _refuse(out, run, force)
+    _train(run, scenes, epochs, force, progress)
+    _convert(run, scenes, progress)
+    files = [run.tflite("float32"), run.tflite("int8")]
+    _measure(files, open_dataset(scenes, split="test"), bench_seconds, progress)
+    progress("writing the report")
+    picture = Picture(
+        f"The first {_SHOWN} test scenes and what int8.tflite says of them: its label, how sure it is, "
+        "and in red where it is wrong.",
+        _seen(files[1], open_dataset(SHOWN, split="test")),
+    )
+    report = write_report([run.path], out=out, pictures=[picture], title=TITLE)
+    seconds = monotonic() - began
+    progress(f"done in {seconds / 60:.1f} minutes")
+    return Quickstart(report, out / "picture-1.jpg", run.path, seconds)
+
+
+def _refuse(out: Path, run: Run, force: bool) -> None:
+    if out.exists() and not out.is_dir():
+        raise DataError(f"{out} is a file, not a folder. Choose another place with --out.")
+    if is_run(run.path) and not force:
+        raise DataError(
+            f"{run.path} is there from an earlier quickstart. Start again with --force, or choose "
+            "another --out."
+        )
+
+
+def _train(run: Run, scenes: str, epochs: int, force: bool, progress: Callable[[str], None]) -> None:
+    progress("loading TensorFlow")
+    from edgecnn.training.fit import train
+    from edgecnn.training.progress import line
+    from edgecnn.training.recipe import default
+
+    data = training_splits(scenes)
+    progress(f"drawing {len(data[0]) + len(data[1]):,} scenes")
+    recipe = default(MODEL, data[0], size_wh=SIZE_WH, epochs=epochs)
+    train(data, recipe, out=run.path, force=force, progress=lambda now: progress(line(now)))
+
+
+def _convert(run: Run, scenes: str, progress: Callable[[str], None]) -> None:
+    from converters.convert import convert
+
+    convert(run.path, schemes=("float32", "int8"), data=training_splits(scenes), progress=progress)
+
+
+def _measure(
+    files: Sequence[Path], test: Dataset, bench_seconds: float, progress: Callable[[str], None]
+) -> None:
+    from edgecnn.measure import bench_models, evaluate_model
+
+    for file in files:
+        against = None if file == files[0] else files[0]
+        evaluate_model(file, test, against=against, progress=_counted(f"judging {file.name}", progress))
+    progress(f"timing {' and '.join(file.name for file in files)} in turns")
+    images = [sample.read() for sample in islice(test.samples, 32)]
+    bench_models(files, images=images, seconds=bench_seconds)
+
+
+def _counted(what: str, progress: Callable[[str], None]) -> Callable[[int, int], None]:
+    """Tells of every hundredth image."""
+
+    def tell(done: int, of: int) -> None:
+        if done % 100 == 0 or done == of:
+            progress(f"{what}  {done:,}/{of:,} images")
+
+    return tell
+
+
+def _seen(file: Path, test: Dataset) -> Image:
+    """The first test scenes with what a model says of them."""
+    samples = test.samples[:_SHOWN]
+    images = [sample.read() for sample in samples]
+    with load(file) as model:
+        results = [result for result in model.map(images) if isinstance(result, Classes)]
+    truths = [sample.truth for sample in samples if isinstance(sample.truth, Classes)]
+    return contact_sheet(images, results, truths)
