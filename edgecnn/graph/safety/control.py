@@ -64,7 +64,7 @@ def check_depth(graph: Graph) -> None:
         reached = {number for caller in reached for number in calls[caller]}
         if not reached:
             return
-    raise Unsafe(f"subgraphs {sorted(reached)[:8]} run themselves, or calls nest more than {_DEEPEST} deep")
+    raise Unsafe(f"subgraphs run each other without end, or deeper than {_DEEPEST}: {sorted(reached)[:8]}")
 
 
 def _targets(operator: Operator) -> Iterator[int]:

@@ -152,5 +152,6 @@ _RULES: Final[dict[str, tuple[Rule, ...]]] = {
     **_each("SQUARE L2_NORMALIZATION ZEROS_LIKE LOGICAL_NOT", _KEPT),
     **_each("DENSIFY", _KEPT, _moves(0)),
     **_each("LESS LESS_EQUAL GREATER GREATER_EQUAL EQUAL NOT_EQUAL", scales.scaled, scales.comparable),
+    **_each("STABLEHLO_ADD STABLEHLO_MULTIPLY STABLEHLO_MAXIMUM STABLEHLO_MINIMUM", _BROADCAST, _moves(0)),
     **_each("CUSTOM", check_custom),
 }

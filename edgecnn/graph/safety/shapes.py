@@ -62,11 +62,11 @@ def shaped_by(expected: Callable[[Call], Sequence[int] | None]) -> Rule:
         if shape is None:
             return
         if min(shape, default=0) < 0 or prod(shape) > _MOST_ELEMENTS:
-            raise Unsafe(f"its constants ask for an output of shape {tuple(shape)}")
+            raise Unsafe(f"its inputs ask for an output of shape {tuple(shape)}")
         output = call.outputs[0]
         if output.shape and not output.is_dynamic and tuple(shape) != output.shape:
             raise Unsafe(
-                f"its constants ask for an output of shape {tuple(shape)}, but the file states {output.shape}"
+                f"its inputs ask for an output of shape {tuple(shape)}, but the file states {output.shape}"
             )
 
     return rule

@@ -1,0 +1,132 @@
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="module")
+def models(write: ModuleType) -> dict[str, bytes]:
+    return {name: content for name, content in write.models() if name.endswith("_float32")}
+
+
+def shape(index: int, *sizes: int) -> Callable[[Any], None]:
+    return lambda made: setattr(made.subgraphs[0].tensors[index], "shape", list(sizes))
+
+
+def numbers(buffer: int, values: Sequence[int]) -> Callable[[Any], None]:
+    data = np.frombuffer(np.array(values, np.int32).tobytes(), np.uint8)
+    return lambda made: setattr(made.buffers[buffer], "data", data)
+
+
+def option(name: str, value: Any) -> Callable[[Any], None]:
+    return lambda made: setattr(made.subgraphs[0].operators[0].builtinOptions, name, value)
+
+
+def both(*changes: Callable[[Any], None]) -> Callable[[Any], None]:
+    return lambda made: [change(made) for change in changes]  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "reason"),
+    [
+        # a convolution and a pool: 6 x 6 image, 3 x 3 and 2 x 2 windows
+        ("conv", shape(3, 1, 5, 6, 8), "an output of shape (1, 6, 6, 8), but the file states (1, 5, 6, 8)"),
+        ("conv", option("padding", 7), "its padding is UNKNOWN_7"),
+        ("conv_dilated", option("dilationHFactor", 3), "its window of (3, 3) does not fit into (6, 6)"),
+        ("depthwise", shape(3, 1, 3, 3, 9), "(1, 3, 3, 8), but the file states (1, 3, 3, 9)"),
+        ("max_pool_2d", option("filterWidth", 30), "its window of (2, 30) does not fit into (6, 6)"),
+        ("average_pool_2d", option("filterHeight", 3), "(1, 2, 3, 4), but the file states (1, 3, 3, 4)"),
+        # constants that decide a shape
+        ("pad", numbers(1, [0, 0, 1, 1, 2, 1, 0, 0]), "(1, 8, 9, 4), but the file states (1, 8, 8, 4)"),
+        ("pad", numbers(1, [0, 0, 1, 1, 2, -1, 0, 0]), "(0, 0, 1, 1, 2, -1, 0, 0)"),
+        ("pad", numbers(1, [2**31 - 1] * 2 + [0] * 6), "its inputs ask for an output of shape"),
+        ("tile", numbers(1, [1, 2**20, 2**20, 1]), "its inputs ask for"),
+        ("resize_bilinear", numbers(1, [9, 10]), "(1, 9, 10, 4), but the file states (1, 9, 9, 4)"),
+        ("resize_nearest_neighbor", numbers(1, [-9, 9]), "(1, -9, 9, 4)"),
+        ("resize_nearest_neighbor", shape(0, 1, 6, 0, 4), "tensor 0 (in0) of shape (1, 6, 0, 4) is empty"),
+        ("fill", numbers(1, [2, 2]), "(2, 2), but the file states (2, 3)"),
+        ("scatter", numbers(2, [6, 4]), "(6, 4), but the file states (5, 4)"),
+        ("broadcast_to", numbers(1, [3, 4, 4, 4]), "(3, 4, 4, 4), but the file states (2, 4, 4, 4)"),
+        ("transpose_conv", numbers(1, [1, 12, 12, 9]), "(1, 12, 12, 9), but"),
+        ("one_hot", numbers(1, [10**9]), "its inputs ask for an output of shape (3, 1000000000)"),
+        ("range", numbers(2, [10**9]), "(1000000000,), but the file states (5,)"),
+        ("range", numbers(3, [0]), "its inputs ask for an output of shape (-1,)"),
+        # shapes that follow from others
+        ("relu", shape(1, 1, 4, 4, 4), "(1, 4, 4, 3), but the file states (1, 4, 4, 4)"),
+        ("add_row", shape(2, 1, 4, 4, 1), "(1, 4, 4, 3), but the file states (1, 4, 4, 1)"),
+        # parameters of one number, lists that are short
+        ("split", both(shape(0, 2), numbers(1, [3, 3])), "tensor 0 (in0) of shape (2,) should be one number"),
+        ("topk", both(shape(1, 0), numbers(1, [])), "tensor 1 (in1) of shape (0,)"),
+        ("reshape", both(shape(1, 17), numbers(1, [1] * 17)), "int32 (17,), is no list of sizes or axes"),
+        (
+            "reshape",
+            lambda made: setattr(made.subgraphs[0].tensors[1], "type", 15),
+            "uint32 (2,), is no list",
+        ),
+        ("reverse", shape(0, 1, 4, 0, 4), "is empty"),
+    ],
+)
+def test_a_shape_that_leads_outside_is_named(
+    models: dict[str, bytes],
+    refusal: Callable[..., str],
+    name: str,
+    change: Callable[[Any], None],
+    reason: str,
+) -> None:
+    content = models[f"{name}_float32"]
+    assert refusal(content) == ""
+    assert reason in refusal(content, change)
+
+
+@pytest.mark.parametrize(
+    ("size", "window", "stride", "padding", "places"),
+    [
+        (7, 3, 1, 1, 5),
+        (7, 3, 2, 1, 3),
+        (7, 3, 3, 1, 2),
+        (7, 3, 2, 0, 4),
+        (8, 3, 2, 0, 4),
+        (2, 3, 1, 0, 2),
+    ],
+)
+def test_a_window_has_as_many_places_as_the_interpreter_gives(
+    write: ModuleType,
+    refusal: Callable[..., str],
+    size: int,
+    window: int,
+    stride: int,
+    padding: int,
+    places: int,
+) -> None:
+    from ai_edge_litert.interpreter import Interpreter
+
+    settings = {"strideW": stride, "strideH": stride, "padding": padding, "filterWidth": window}
+    content = write.one(
+        "MAX_POOL_2D", [write.T((1, size, size, 1))], [write.T((1, places, places, 1))], "Pool2D",
+        filterHeight=window, **settings,
+    )  # fmt: skip
+    interpreter = Interpreter(model_content=content)
+    interpreter.allocate_tensors()
+    assert interpreter.get_output_details()[0]["shape"].tolist() == [1, places, places, 1]
+    assert refusal(content) == ""
+    assert "but the file states" in refusal(content, shape(1, 1, places + 1, places, 1))
+
+
+def test_what_is_only_known_at_run_time_is_left_to_the_kernel(
+    write: ModuleType, refusal: Callable[..., str]
+) -> None:
+    t = write.T
+    content = write.one("PAD", [t((1, 2, 2, 1)), t((4, 2), "int32")], [t((1, 9, 9, 1))], "Pad")
+    assert refusal(content) == ""
+
+
+def test_a_free_dimension_is_left_to_the_kernel(
+    models: dict[str, bytes], refusal: Callable[..., str]
+) -> None:
+    def change(made: Any) -> None:
+        made.subgraphs[0].tensors[3].shapeSignature = [-1, -1, -1, 8]
+        made.subgraphs[0].tensors[3].shape = [1, 1, 1, 8]
+
+    assert refusal(models["conv_float32"], change) == ""
