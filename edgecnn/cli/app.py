@@ -63,14 +63,19 @@ for module in (learn, ship, device, info):
     module.add_to(app)
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        text.show(f"edgecnn {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
-    version: bool = typer.Option(False, "--version", help="Print the version and stop.", is_eager=True),
+    version: bool = typer.Option(
+        False, "--version", help="Show the version.", is_eager=True, callback=_show_version
+    ),
 ) -> None:
     """Train, quantize, check and run convolutional networks on small devices."""
-    if version:
-        typer.echo(f"edgecnn {__version__}")
-        raise typer.Exit
 
 
 def main() -> None:

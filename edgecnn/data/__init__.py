@@ -66,8 +66,8 @@ def open_dataset(
     parts = with_splits(parts)
     if split == "test" and "test" not in parts:
         raise DataError(f"{path}: has no test split (but {', '.join(parts)}). Add one, or judge by val.")
-    if split == "test":
-        return parts["test"]
+    if split in parts and (split != "train" or "val" in parts):
+        return parts[split]
     return _training(path, parts, seed)[split == "val"]
 
 

@@ -1,0 +1,53 @@
+"""Looking into a model without running it."""
+
+import json
+
+import pytest
+
+from edgecnn import runs
+from edgecnn.card import Card, InputSpec
+from edgecnn.errors import DataError, ModelError
+from edgecnn.inspection import inspect_model
+from edgecnn.runs import Run
+
+
+def test_an_empty_file_is_no_model(tmp_path):
+    (tmp_path / "empty.tflite").write_bytes(b"")
+    with pytest.raises(ModelError, match=r"empty\.tflite"):
+        inspect_model(tmp_path / "empty.tflite")
+
+
+def test_a_file_tells_layers_summary_and_card(colours_model):
+    found = inspect_model(colours_model)
+    assert [row.layer.kind for row in found.table.rows] == ["input", "MEAN", "FULLY_CONNECTED", "SOFTMAX"]
+    assert found.table.parameters == 12
+    assert found.table.macs == 9
+    assert found.summary is not None
+    assert found.summary.scheme == "float32"
+    assert found.card is not None
+    assert found.card.labels == ("red", "green", "blue")
+    assert json.loads(json.dumps(found.as_dict()))["layers"]["macs"] == 9
+
+
+def test_a_folder_that_is_no_run_is_named(tmp_path):
+    with pytest.raises(DataError, match="is not a run"):
+        inspect_model(tmp_path)
+
+
+@pytest.mark.tensorflow
+def test_a_run_shows_the_same_layers_before_and_after_conversion(tmp_path):
+    from converters.convert import convert
+    from edgecnn.zoo import build
+
+    run = Run(tmp_path / "run")
+    run.path.mkdir()
+    card = Card(
+        "r", "classification", InputSpec(32, 32), ("a", "b"), {"scores": "logits"}, {"scores": "logits"}
+    )
+    runs.write_card(run, card)
+    build("resnet8", input_shape=(32, 32, 3), classes=2).save(run.model)
+    before = inspect_model(run.path)
+    convert(run.path, schemes=["float32"])
+    after = inspect_model(run.path)
+    assert (before.path, after.path) == (run.model, run.tflite("float32"))
+    assert before.table.macs == after.table.macs == 12_501_120
