@@ -17,7 +17,7 @@ from edgecnn.image import Image
 from edgecnn.report import Picture, write_report
 from edgecnn.report.sheet import contact_sheet
 from edgecnn.results import Classes
-from edgecnn.runs import Run, is_run
+from edgecnn.runs import Run
 from edgecnn.runtime.model import load
 
 TITLE = "What lies in front of the robot?"
@@ -70,7 +70,7 @@ def quickstart(
         progress: told what goes on, one line each; several a second while the network learns.
 
     Raises:
-        DataError: `out` is a file, or holds a run and `force` is not set.
+        DataError: `out` is a file, or an earlier quickstart left its run there and `force` is not set.
         MissingExtra: packages for training, converting or reporting are not installed.
     """
     began = monotonic()
@@ -95,7 +95,7 @@ def quickstart(
 def _refuse(out: Path, run: Run, force: bool) -> None:
     if out.exists() and not out.is_dir():
         raise DataError(f"{out} is a file, not a folder. Choose another place with --out.")
-    if is_run(run.path) and not force:
+    if run.path.is_dir() and any(run.path.iterdir()) and not force:
         raise DataError(
             f"{run.path} is there from an earlier quickstart. Start again with --force, or choose "
             "another --out."
