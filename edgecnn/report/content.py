@@ -155,7 +155,7 @@ def _class_cell(
             "recall": "–",
             "interval": "",
             "difference": "",
-            "clear": "",
+            "beyond_chance": "",
         }
     low, high = record["recall_interval"]
     difference, clear = "", ""
@@ -172,7 +172,7 @@ def _class_cell(
         "span": round(100 * (high - low), 2),
         "interval": interval((low, high), 0 if record["images"] < 100 else 1),
         "difference": difference,
-        "clear": clear,
+        "beyond_chance": clear,
     }
 
 

@@ -218,6 +218,32 @@ def test_the_confusion_matrix_shows_every_count(whole_run, tmp_path):
     assert cells[1] == f"{matrix[0][1]} of {sum(matrix[0])} images of ball were called box"
 
 
+def test_a_class_that_suffers_beyond_chance_stands_out(a_run, tmp_path):
+    run = a_run()
+    run.file("float32")
+    run.file("int8")
+    run.judged("float32", run.evaluation(0.95))
+    run.judged("int8", run.evaluation(0.2))
+    path, found, markdown, _ = written(run, tmp_path / "out")
+    marks = [a["class"].split() for tag, a in found.tags if "delta" in (a.get("class") or "")]
+    assert marks == [["delta", "worse"]] * 4
+    assert len(re.findall(r"\*\*−\d+\.\d\*\*", markdown)) == 4
+    same = a_run("same")
+    same.file("float32")
+    same.file("int8")
+    same.judged("float32", same.evaluation(0.95))
+    same.judged("int8", same.evaluation(0.95, noise=4))
+    path, found, markdown, _ = written(same, tmp_path / "2")
+    assert not any({"worse", "better"} & set((a.get("class") or "").split()) for _, a in found.tags)
+    assert "**−" not in markdown
+
+
+def test_no_python_shows_through(whole_run, tmp_path):
+    path, _, markdown, _ = written(whole_run, tmp_path / "out")
+    for text in (path.read_text(encoding="utf-8"), markdown):
+        assert not re.search(r"<built-in|&lt;built-in|object at 0x|\bNone\b|\bnan\b|\*\*\*\*", text)
+
+
 def test_pictures_stand_in_the_page_and_beside_it(whole_run, tmp_path):
     pictures = [
         Picture("one", np.full((30, 40, 3), 200, np.uint8)),
