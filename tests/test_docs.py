@@ -56,18 +56,19 @@ def run(line: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
 @pytest.mark.tensorflow
 def test_the_five_things_of_the_readme_work_in_the_order_they_are_told(tmp_path):
     photos(tmp_path / "photos")
-    page = ROOT / "README.md"
-    lines = [line for line in commands(page) if line.startswith("edgecnn")]
-    assert len(lines) >= 8
+    pages = (ROOT / "README.md", ROOT / "docs" / "data.md")
+    lines = [line for page in pages for line in commands(page) if line.startswith("edgecnn")]
+    assert len(lines) >= 10
     for line in lines:
         ended = run(line, tmp_path)
         assert ended.returncode == 0, f"{line}\n{ended.stdout}\n{ended.stderr}"
     assert (tmp_path / "runs" / "report.html").stat().st_size > 1000
     assert list((tmp_path / "seen").glob("*.jpg"))
-    for block in blocks(page, "python"):
+    for page, says in zip(pages, ("cat", "4000"), strict=True):
+        (block,) = blocks(page, "python")
         ended = run(f"python -c {shlex.quote(block)}", tmp_path)
         assert ended.returncode == 0, ended.stderr
-        assert "cat" in ended.stdout
+        assert says in ended.stdout
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
