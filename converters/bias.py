@@ -6,14 +6,13 @@ batch normalization with a variance near 0, or a pruned filter) these steps are 
 constant channel becomes a wrong constant. Coarser weights cost such a channel nothing and let its bias fit.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.graph import Graph, Operator, Tensor
+from edgecnn.graph import Graph, Operator
 
 LIMIT = 2**30
 """Largest |bias| in steps: half of int32, so that the sum of products has the other half. A product is at
@@ -28,7 +27,7 @@ class Layer:
     """An operator with weights and a bias.
 
     Attributes:
-        weights: name of the tensor.
+        weights: name of the tensor in the float model.
         axis: of the weights, along which the output channels lie.
         steps: (channels,) float64: |bias| in steps of input scale * weight scale, not rounded, not clipped.
         amplitude: (channels,) float64: the highest |weight| that the integers of the file can stand for.
@@ -45,42 +44,36 @@ def too_large(quantized: Graph, floating: Graph) -> list[Layer]:
 
     Args:
         quantized: the int8 model.
-        floating: the model it was made from; tensors have the same names.
+        floating: the model it was made from: the same operators with weights in the same order.
     """
-    biases = {tensor.name: tensor for tensor in floating.tensors if tensor.is_constant}
     layers = []
-    for operator, source, weights, bias in _layers(quantized):
-        exact = np.abs(floating.data(biases[bias.name]).astype(np.float64).ravel())
-        step = float(source.scale[0]) * weights.scale.astype(np.float64)
-        steps = exact / step
+    for operator, origin in zip(_weighted(quantized), _weighted(floating), strict=True):
+        position = _BIAS_INPUT.get(operator.kind, 2)
+        if len(origin.inputs) <= position or origin.inputs[position] < 0:
+            continue
+        bias = floating.tensors[origin.inputs[position]]
+        source = quantized.tensors[operator.inputs[2 if operator.kind == "TRANSPOSE_CONV" else 0]]
+        weights = quantized.tensors[operator.inputs[1]]
+        if not (bias.is_constant and source.is_quantized and weights.is_quantized):
+            continue
+        exact = np.abs(floating.data(bias).astype(np.float64).ravel())
+        steps = exact / (float(source.scale[0]) * weights.scale.astype(np.float64))
         if steps.max() > LIMIT:
-            axis = _CHANNEL_AXIS[operator.kind]
-            layers.append(
-                Layer(weights.name, axis, steps, np.broadcast_to(weights.scale * 127.0, steps.shape))
-            )
+            amplitude = np.broadcast_to(weights.scale * 127.0, steps.shape)
+            # By the name it had: a tensor that several operators share is duplicated, and renamed.
+            name = floating.tensors[origin.inputs[1]].name
+            layers.append(Layer(name, _CHANNEL_AXIS[operator.kind], steps, amplitude))
     return layers
 
 
 def widened(layer: Layer, rank: int) -> dict[str, Any]:
     """The range for the layer's weights that lets every bias fit, as ai-edge-quantizer takes it."""
-    amplitude = layer.amplitude * np.maximum(1.0, layer.steps / LIMIT)
+    amplitude = layer.amplitude * np.maximum(1.0, 1.001 * layer.steps / LIMIT)  # scales are float32
     shape = [1] * rank
     shape[layer.axis] = -1
     bound = amplitude.astype(np.float32).reshape(shape)
     return {"min": -bound, "max": bound}
 
 
-def _layers(graph: Graph) -> Iterator[tuple[Operator, Tensor, Tensor, Tensor]]:
-    """Operator, input, weights and bias wherever an int32 bias is constant."""
-    for operator in graph.ops:
-        position = _BIAS_INPUT.get(operator.kind, 2)
-        if (
-            operator.kind not in _CHANNEL_AXIS
-            or len(operator.inputs) <= position
-            or operator.inputs[position] < 0
-        ):
-            continue
-        bias = graph.tensors[operator.inputs[position]]
-        source = graph.tensors[operator.inputs[2 if operator.kind == "TRANSPOSE_CONV" else 0]]
-        if bias.dtype == "int32" and bias.is_constant:
-            yield operator, source, graph.tensors[operator.inputs[1]], bias
+def _weighted(graph: Graph) -> list[Operator]:
+    return [operator for operator in graph.ops if operator.kind in _CHANNEL_AXIS]

@@ -7,6 +7,7 @@ inside the FlatBuffer, and that nothing stayed float behind anyone's back.
 
 import contextlib
 import io as text
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, get_args
@@ -209,8 +210,9 @@ def _rewritten(
     except ModuleNotFoundError as error:
         raise MissingExtra("ai-edge-quantizer", "convert") from error
     try:
-        # A progress bar that no option turns off goes to Python's standard error.
-        with contextlib.redirect_stderr(text.StringIO()):
+        # A progress bar that no option turns off, and a warning about how it looks at tensor names.
+        with contextlib.redirect_stderr(text.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             result = Quantizer(content, list(recipe)).quantize(
                 dict(statistics) or None, enable_progress_bar=False, enable_progress_report=False
             )
@@ -239,16 +241,20 @@ def _check_integer(made: Graph, source: Graph) -> None:
         ConversionError: an operator stayed float, or a bias does not fit.
     """
     ends = {*made.inputs, *made.outputs}
-    for operator in made.ops:
-        tensors = [made.tensors[index] for index in (*operator.inputs, *operator.outputs) if index >= 0]
-        floats = [tensor for tensor in tensors if tensor.dtype == "float32"]
-        if floats and not (
-            operator.kind in ("QUANTIZE", "DEQUANTIZE") and all(tensor.index in ends for tensor in floats)
-        ):
-            raise ConversionError(
-                f"{source.name}: {operator.label} ({floats[-1].name}) has no int8 version in "
-                "ai-edge-quantizer, so the model would stay partly float. Replace it, or use --float16."
-            )
+    floating = [
+        operator
+        for operator in made.ops
+        for index in (*operator.inputs, *operator.outputs)
+        if index >= 0 and made.tensors[index].dtype == "float32"
+        if not (operator.kind in ("QUANTIZE", "DEQUANTIZE") and index in ends)
+    ]
+    if floating:
+        # The operator itself rather than the QUANTIZE and DEQUANTIZE around it.
+        named = next((one for one in floating if one.kind not in ("QUANTIZE", "DEQUANTIZE")), floating[0])
+        raise ConversionError(
+            f"{source.name}: {named.label} ({made.tensors[named.outputs[0]].name}) has no int8 version in "
+            "ai-edge-quantizer, so the model would stay partly float. Replace it, or use --float16."
+        )
     if layers := bias.too_large(made, source):
         raise ConversionError(
             f"{source.name}: the bias beside {layers[0].weights} does not fit 32 bits even with coarser "
