@@ -224,7 +224,7 @@ def test_a_class_that_suffers_beyond_chance_stands_out(a_run, tmp_path):
     run.file("int8")
     run.judged("float32", run.evaluation(0.95))
     run.judged("int8", run.evaluation(0.2))
-    path, found, markdown, _ = written(run, tmp_path / "out")
+    _, found, markdown, _ = written(run, tmp_path / "out")
     marks = [a["class"].split() for tag, a in found.tags if "delta" in (a.get("class") or "")]
     assert marks == [["delta", "worse"]] * 4
     assert len(re.findall(r"\*\*−\d+\.\d\*\*", markdown)) == 4
@@ -233,7 +233,7 @@ def test_a_class_that_suffers_beyond_chance_stands_out(a_run, tmp_path):
     same.file("int8")
     same.judged("float32", same.evaluation(0.95))
     same.judged("int8", same.evaluation(0.95, noise=4))
-    path, found, markdown, _ = written(same, tmp_path / "2")
+    _, found, markdown, _ = written(same, tmp_path / "2")
     assert not any({"worse", "better"} & set((a.get("class") or "").split()) for _, a in found.tags)
     assert "**−" not in markdown
 
