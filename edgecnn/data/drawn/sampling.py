@@ -8,7 +8,7 @@ from edgecnn.data.drawn.scene import Lens, Place, Scene, class_areas, coverage
 from edgecnn.data.drawn.view import Array, Camera, Light
 
 _ATTEMPTS = 12
-_DOMINANCE = 1.4
+_DOMINANCE = 1.5
 """The leading class covers this many times the pixels of any other, so that a person can say which leads."""
 
 
@@ -27,7 +27,7 @@ def still(random: np.random.Generator, size_wh: tuple[int, int], kind: int) -> S
         found = coverage(scene)
         areas = class_areas(scene, found)
         rivals = np.delete(areas, kind).max()
-        seen_enough = found.seen[0] >= max(0.35 * found.whole[0], 0.004 * size_wh[0] * size_wh[1])
+        seen_enough = found.seen[0] >= max(0.45 * found.whole[0], 0.004 * size_wh[0] * size_wh[1])
         if seen_enough and areas[kind] >= _DOMINANCE * rivals:
             break
     return scene
@@ -96,10 +96,10 @@ def _lens(random: np.random.Generator, size_wh: tuple[int, int]) -> Lens:
 
 
 def _leading(random: np.random.Generator, camera: Camera, kind: int) -> Body:
-    """Somewhere in view, 14 to 65 % of the image high."""
+    """Somewhere in view, 19 to 70 % of the image high; signs, which are thin, at least 26 %."""
     width, height = camera.size_wh
     plan = body(random, kind, 0, 0, 0)
-    apparent = height * np.exp(random.uniform(np.log(0.14), np.log(0.65)))
+    apparent = height * np.exp(random.uniform(np.log(0.26 if kind == SIGN else 0.19), np.log(0.7)))
     nearest = camera.focal_px * camera.height_m / (random.uniform(0.85, 1.06) * height - camera.horizon_px)
     ahead = max(camera.focal_px * plan.size_m[2] / apparent, nearest, plan.reach_m + 0.15)
     right = (random.uniform(0.1, 0.9) - 0.5) * width * ahead / camera.focal_px
