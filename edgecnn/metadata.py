@@ -179,7 +179,9 @@ _NOTHING: Final = {field.name: field.default for field in _SUBGRAPH}
 def _tensors(
     graph: Graph, tables: Sequence[Table], indices: Sequence[int], what: str
 ) -> tuple[TensorFacts, ...]:
-    if tables and len(tables) != len(indices):
+    if not tables:
+        return ()
+    if len(tables) != len(indices):
         raise CardError(
             f"{graph.name}: its metadata describes {len(tables)} {what}s, but the model has {len(indices)}."
         )

@@ -87,8 +87,8 @@ class LayerRow:
         out_shape: shape of the first value it makes.
         rest: positions at the far edges (bottom, right) that no window reaches, because (N + 2P - F) / S is
             no whole number there.
-        receptive_field: how many input pixels (height, width) one output value depends on, through branches
-            the largest number. It may exceed the image.
+        receptive_field: how far apart (height, width) the input pixels lie that one output value depends on,
+            both ends counted; through branches the largest. It may exceed the image.
         jump: distance in input pixels between neighbouring output values.
         activation_bytes: of the values it makes.
         live_bytes: of all values that are kept while it runs.

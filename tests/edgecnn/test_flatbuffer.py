@@ -5,7 +5,7 @@ from typing import Any
 import flatbuffers
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecnn.errors import ModelError
@@ -123,6 +123,7 @@ def test_a_file_cut_off_anywhere_is_refused_or_still_whole(length: int) -> None:
     survives(written()[:length])
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, len(written()) - 1), st.integers(0, 255)), min_size=1, max_size=6))
 def test_damaged_bytes_raise_nothing_but_a_flatbuffer_error(damage: list[tuple[int, int]]) -> None:
     content = bytearray(written())
@@ -131,6 +132,7 @@ def test_damaged_bytes_raise_nothing_but_a_flatbuffer_error(damage: list[tuple[i
     survives(bytes(content))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_noise_raises_nothing_but_a_flatbuffer_error(noise: bytes) -> None:
     survives(b"\x08\0\0\0TEST" + noise)

@@ -1,4 +1,4 @@
-"""Tiny models, written by LiteRT's own generated schema."""
+"""Tiny models, written by LiteRT's own generated schema, and what the check says of them when they change."""
 
 import importlib.util
 import sys

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 from flatbuffers import flexbuffers
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecnn.flatbuffer import FlatbufferError
@@ -21,6 +21,7 @@ def test_an_empty_map_has_no_settings() -> None:
     assert read_settings(flexbuffers.Dumps({})) == {}
 
 
+@settings(deadline=None)
 @given(st.dictionaries(NAMES, VALUES, max_size=12))
 def test_settings_come_back_as_googles_writer_wrote_them(settings: dict[str, Any]) -> None:
     assert read_settings(flexbuffers.Dumps(settings)) == settings
@@ -36,6 +37,7 @@ def test_what_is_no_map_is_refused(content: bytes) -> None:
         read_settings(content)
 
 
+@settings(deadline=None)
 @given(data=st.data())
 def test_damage_raises_nothing_but_a_flatbuffer_error(data: st.DataObject) -> None:
     content = bytearray(flexbuffers.Dumps({"x_scale": 10.0, "max_detections": 10, "name": "ssd", "on": True}))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecnn.errors import DataError
@@ -90,6 +90,7 @@ def test_what_is_no_layer_is_explained(n: int, f: int, s: int, p: int | tuple[in
         output_size(n, f, s=s, p=p)
 
 
+@settings(deadline=None)
 @given(n=st.integers(1, 60), f=st.integers(1, 9), s=st.integers(1, 5), p=st.integers(0, 4))
 def test_the_formula_counts_the_places_a_window_has(n: int, f: int, s: int, p: int) -> None:
     counted = len(range(0, n + 2 * p - f + 1, s))
@@ -98,6 +99,7 @@ def test_the_formula_counts_the_places_a_window_has(n: int, f: int, s: int, p: i
         assert output_size(n, f, s=s, p=p) == counted
 
 
+@settings(deadline=None)
 @given(n=st.integers(1, 60), f=st.integers(1, 9), s=st.integers(1, 5))
 def test_same_padding_gives_the_size_divided_by_the_stride(n: int, f: int, s: int) -> None:
     before, after = same_padding(n, f, s=s)
