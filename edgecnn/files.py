@@ -1,7 +1,6 @@
 """Files that are either the old whole or the new whole, never half of one."""
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,8 @@ def replacing(path: Path) -> Iterator[Path]:
     The new file is flushed to disk before it takes the name, so a power cut leaves the old or the new one.
     Missing parent folders are made.
     """
+    import tempfile  # only when something is written: a device that starts reads
+
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
     os.close(handle)

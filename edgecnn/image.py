@@ -7,7 +7,8 @@ gives them: uint8, (h, w, 3), blue-green-red.
 """
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
@@ -81,7 +82,7 @@ def prepare(image: Image, table: Array, spec: InputSpec, *, out: Array | None = 
 
     Args:
         image: uint8, (h, w, 3) BGR or (h, w) grey, as OpenCV reads it; not changed.
-        table: what `lookup` gave.
+        table: what `lookup` gave; its first column alone will do where all columns are equal.
         spec: size, colour order, fit.
         out: C-contiguous (1, height, width, channels) of the table's dtype, written in place; may be the
             interpreter's own memory. None allocates.
@@ -92,12 +93,18 @@ def prepare(image: Image, table: Array, spec: InputSpec, *, out: Array | None = 
     Raises:
         DataError: not a uint8 image of one or three channels, or an empty one.
     """
-    pixels, view = fit(image, spec)
     if out is None:
         out = np.empty((1, spec.height, spec.width, spec.channels), table.dtype)
     target = out[0] if spec.channels == 3 else out[0, :, :, 0]
-    columns = table if table.shape[1] > 1 and (table[:, 1:] != table[:, :1]).any() else table[:, :1]
-    cv2.LUT(pixels, columns.reshape(1, 256, -1), target)
+    if table.shape[1] > 1 and not (table[:, 1:] != table[:, :1]).any():
+        table = table[:, :1]
+    if table.dtype == np.uint8 and table.shape[1] == 1 and table.tobytes() == _IDENTITY:
+        pixels, view = _fit(image, spec, target)  # nothing to look up: the colours go straight to the tensor
+        if pixels is not target:
+            np.copyto(target, pixels)
+    else:
+        pixels, view = _fit(image, spec, None)
+        cv2.LUT(pixels, table.reshape(1, 256, -1), target)
     return out, view
 
 
@@ -110,28 +117,81 @@ def fit(image: Image, spec: InputSpec) -> tuple[Image, View]:
     Raises:
         DataError: not a uint8 image of one or three channels, or an empty one.
     """
-    if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
+    return _fit(image, spec, None)
+
+
+_IDENTITY = bytes(range(256))
+_Box: TypeAlias = tuple[int, int, int, int]
+_Size: TypeAlias = tuple[int, int]
+
+
+class _Geometry(NamedTuple):
+    """What happens to every image of one size.
+
+    Attributes:
+        part: which rows and columns of the source are used; None for all.
+        halvings: how often that part is halved by averaging 2x2 pixels.
+        size_wh: what is then resized to.
+        corner: where that lies in the prepared image, x and y; None where it fills it.
+        view: where the original lies in it.
+    """
+
+    part: tuple[slice, slice] | None
+    halvings: int
+    size_wh: _Size
+    corner: tuple[int, int] | None
+    view: View
+
+
+def _fit(image: Image, spec: InputSpec, into: Image | None) -> tuple[Image, View]:
+    """See `fit`; the result is `into` where that is given and the last step can write there."""
+    shape = image.shape
+    if image.dtype != np.uint8 or len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] != 3):
         raise DataError(
             f"an image must be uint8 (h, w, 3) BGR or (h, w) grey, not {image.dtype} {image.shape}. "
             "Use cv2.imread, or convert it first."
         )
-    if image.size == 0:
+    if not image.size:
         raise DataError(f"an image must have pixels, not shape {image.shape}")
-    source_h, source_w = image.shape[:2]
-    box, size_wh, corner = _placement((source_w, source_h), spec)
-    inner, seen_wh = _resize(image[box[1] : box[3], box[0] : box[2]], size_wh, spec.resize)
-    scale_xy = (size_wh[0] / seen_wh[0], size_wh[1] / seen_wh[1])
-    offset_xy = (corner[0] - box[0] * scale_xy[0], corner[1] - box[1] * scale_xy[1])
-    colored = _colored(inner, spec)
-    if spec.fit == "letterbox" and size_wh != (spec.width, spec.height):
+    part, halvings, size_wh, corner, view = _geometry((shape[1], shape[0]), spec)
+    if part is not None:
+        image = image[part]
+    for _ in range(halvings):
+        half = (image.shape[1] // 2, image.shape[0] // 2)
+        image = np.asarray(cv2.resize(image, half, interpolation=cv2.INTER_AREA), np.uint8)
+    if (image.shape[1], image.shape[0]) != size_wh:
+        image = np.asarray(cv2.resize(image, size_wh, interpolation=cv2.INTER_LINEAR), np.uint8)
+    colored = _colored(image, spec, into if corner is None else None)
+    if corner is not None:
         padded = np.full((spec.height, spec.width, *colored.shape[2:]), spec.pad, np.uint8)
         padded[corner[1] : corner[1] + size_wh[1], corner[0] : corner[0] + size_wh[0]] = colored
         colored = padded
-    return colored, View(scale_xy, offset_xy, (source_w, source_h))
+    return colored, view
 
 
-_Box: TypeAlias = tuple[int, int, int, int]
-_Size: TypeAlias = tuple[int, int]
+@lru_cache(maxsize=64)
+def _geometry(source_wh: _Size, spec: InputSpec) -> _Geometry:
+    """What happens to every image of one size: a camera's frames all have the same."""
+    box, size_wh, corner = _placement(source_wh, spec)
+    width, height = box[2] - box[0], box[3] - box[1]
+    halvings = 0
+    if spec.resize == "area":
+        # OpenCV averages blocks of 2x2 several times faster than any other; halving until less than a
+        # factor of two remains makes the bilinear step safe. A rest of a block is left out, and reported.
+        halvings = max(0, min(width // size_wh[0], height // size_wh[1]).bit_length() - 1)
+        width, height = width >> halvings << halvings, height >> halvings << halvings
+    scale_xy = (size_wh[0] / width, size_wh[1] / height)
+    offset_xy = (corner[0] - box[0] * scale_xy[0], corner[1] - box[1] * scale_xy[1])
+    part = (slice(box[1], box[1] + height), slice(box[0], box[0] + width))
+    whole = (slice(0, source_wh[1]), slice(0, source_wh[0]))
+    pads = spec.fit == "letterbox" and size_wh != (spec.width, spec.height)
+    return _Geometry(
+        part=None if part == whole else part,
+        halvings=halvings,
+        size_wh=size_wh,
+        corner=corner if pads else None,
+        view=View(scale_xy, offset_xy, source_wh),
+    )
 
 
 def _placement(source_wh: _Size, spec: InputSpec) -> tuple[_Box, _Size, _Size]:
@@ -153,27 +213,11 @@ def _placement(source_wh: _Size, spec: InputSpec) -> tuple[_Box, _Size, _Size]:
     return (left, top, left + width, top + height), target, (0, 0)
 
 
-def _resize(image: Image, size_wh: _Size, how: str) -> tuple[Image, tuple[int, int]]:
-    """The resized image, and the (width, height) of the source that it shows."""
-    height, width = image.shape[:2]
-    if how == "area":
-        # OpenCV averages blocks of 2x2 several times faster than any other; halving until less than a
-        # factor of two remains makes the bilinear step safe. A rest of a block is left out, and reported.
-        halvings = max(0, min(width // size_wh[0], height // size_wh[1]).bit_length() - 1)
-        width, height = width >> halvings << halvings, height >> halvings << halvings
-        image = image[:height, :width]
-        for _ in range(halvings):
-            half = (image.shape[1] // 2, image.shape[0] // 2)
-            image = np.asarray(cv2.resize(image, half, interpolation=cv2.INTER_AREA), np.uint8)
-    if (image.shape[1], image.shape[0]) != size_wh:
-        image = np.asarray(cv2.resize(image, size_wh, interpolation=cv2.INTER_LINEAR), np.uint8)
-    return image, (width, height)
-
-
-def _colored(image: Image, spec: InputSpec) -> Image:
+def _colored(image: Image, spec: InputSpec, into: Image | None) -> Image:
     grey = image.ndim == 2
-    if spec.color == "gray":
-        return image if grey else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
-    if grey:
-        return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8)
-    return image if spec.color == "bgr" else np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+    if spec.color == ("gray" if grey else "bgr"):
+        return image
+    to_color = cv2.COLOR_GRAY2BGR if grey else cv2.COLOR_BGR2RGB
+    code = cv2.COLOR_BGR2GRAY if spec.color == "gray" else to_color
+    colored = np.asarray(cv2.cvtColor(image, code, dst=into), np.uint8)
+    return colored if into is None else into

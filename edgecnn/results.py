@@ -5,7 +5,6 @@ result never changes afterwards. Coordinates are pixels of the ORIGINAL image, x
 origin at the top left corner of the top left pixel.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -175,12 +174,12 @@ class Embedding:
 Result: TypeAlias = Classes | Boxes | Mask | Values | Embedding
 
 
-def _freeze(result: object, name: str, dtype: npt.DTypeLike, shape: Sequence[int | None]) -> None:
+def _freeze(result: object, name: str, dtype: npt.DTypeLike, shape: tuple[int | None, ...]) -> None:
     found = np.asarray(getattr(result, name))
-    fits = found.ndim == len(shape) and all(
-        s is None or s == f for s, f in zip(shape, found.shape, strict=True)
-    )
-    if not fits:
+    # the first comparison is enough for every frame of a classifier
+    if found.shape != shape and not (
+        found.ndim == len(shape) and all(s in (None, f) for s, f in zip(shape, found.shape, strict=True))
+    ):
         wanted = "(" + ", ".join("any" if s is None else str(s) for s in shape) + ")"
         raise DataError(f"{type(result).__name__}.{name} must have shape {wanted}, not {found.shape}")
     array = np.array(found, dtype=dtype)

@@ -219,7 +219,8 @@ class _TFLite:
             raise ModelError(_explained(self._name, "failed while running", error)) from None
 
     def read(self, position: int) -> Array:
-        return np.asarray(self._open().get_tensor(self._outputs[position]))
+        tensor: Array = self._open().get_tensor(self._outputs[position])
+        return tensor
 
     def delegation(self) -> Delegation:
         # The only account of the delegation that Python gets to see; the same in both runtimes.

@@ -121,7 +121,9 @@ class Model:
         scale, zero_point = _quantization(self._input)
         if self._input.dtype == "uint8" and not scale:
             scale = 1.0  # without quantization the integers are the real numbers
-        self._table = images.lookup(self.card.input, self._input.dtype, scale=scale, zero_point=zero_point)
+        table = images.lookup(self.card.input, self._input.dtype, scale=scale, zero_point=zero_point)
+        # one column where all are equal: found out here, not again for every frame
+        self._table = table if (table != table[:, :1]).any() else np.ascontiguousarray(table[:, :1])
         spec = self.card.input
         self._tensor = np.empty((1, spec.height, spec.width, spec.channels), self._table.dtype)
         self._outputs = [
@@ -250,7 +252,7 @@ def _to_real(tensor: Tensor) -> Callable[[Array], Array]:
         return real
     # as with pixels: 256 possible values, one look-up in place of four passes
     table = real(np.arange(256, dtype=np.uint8).view(tensor.dtype))
-    return lambda stored: table[stored.view(np.uint8)]
+    return lambda stored: table.take(stored.view(np.uint8))
 
 
 def _unchanged(stored: Array) -> Array:

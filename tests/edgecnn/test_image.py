@@ -140,6 +140,34 @@ def test_the_tensor_is_written_where_the_caller_wants_it():
 
 @pytest.mark.parametrize("how", ["stretch", "letterbox", "crop"])
 @pytest.mark.parametrize("color", ["rgb", "bgr", "gray"])
+@pytest.mark.parametrize("size_hw", [(48, 64), (30, 30), (96, 100)])
+@pytest.mark.parametrize("grey", [False, True])
+def test_where_pixels_stay_as_they_are_the_tensor_is_the_fitted_image(how, color, size_hw, grey):
+    spec = InputSpec(*size_hw, color=color, fit=how, mean=(0.0,), std=(255.0,))
+    table = lookup(spec, np.uint8, scale=1 / 255)
+    image = every_colour()[..., 0].copy() if grey else every_colour()
+    before = image.copy()
+    out = np.zeros((1, *size_hw, spec.channels), np.uint8)
+    for columns in (table, table[:, :1], np.ascontiguousarray(table[:, :1])):
+        out[:] = 77
+        tensor, view = prepare(image, columns, spec, out=out)
+        assert tensor is out
+        np.testing.assert_array_equal(out[0].squeeze(), fit(image, spec)[0])
+        assert view == fit(image, spec)[1]
+    np.testing.assert_array_equal(image, before)
+
+
+def test_one_column_stands_for_equal_ones():
+    spec = InputSpec(9, 9, mean=(127.5,), std=(127.5,))
+    for dtype, scale in ((np.float32, 0.0), (np.int8, 1 / 127)):
+        table = lookup(spec, dtype, scale=scale)
+        np.testing.assert_array_equal(
+            prepare(every_colour(), table[:, :1], spec)[0], prepare(every_colour(), table, spec)[0]
+        )
+
+
+@pytest.mark.parametrize("how", ["stretch", "letterbox", "crop"])
+@pytest.mark.parametrize("color", ["rgb", "bgr", "gray"])
 def test_the_callers_image_is_never_changed_nor_kept(how, color):
     spec = InputSpec(48, 64, color=color, fit=how)
     image = every_colour()
