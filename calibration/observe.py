@@ -8,6 +8,8 @@ processor time for an image instead of 7.5), and the values are those of the mod
 from collections.abc import Iterable
 from math import isfinite
 
+from ai_edge_litert import schema_py_generated as schema
+
 from calibration import editable
 from calibration.ranges import METHODS, Estimator, Ranges, Values, of_pixels
 from calibration.samples import Prepared
@@ -16,9 +18,6 @@ from edgecnn.data.dataset import Dataset
 from edgecnn.errors import ConversionError
 from edgecnn.graph import read
 from edgecnn.runtime.interpreter import open_interpreter
-
-_FLOAT32 = 0
-"""`TensorType.FLOAT32` of the schema."""
 
 
 def calibrate(
@@ -106,6 +105,6 @@ def _expose(content: bytes) -> tuple[bytes, list[str]]:
     model = editable.read(content)
     graph = model.subgraphs[0]
     made = dict.fromkeys(int(index) for operator in graph.operators for index in operator.outputs)
-    graph.outputs = [index for index in made if graph.tensors[index].type == _FLOAT32]
+    graph.outputs = [index for index in made if graph.tensors[index].type == schema.TensorType.FLOAT32]
     model.signatureDefs = []  # they name the outputs that were there before
     return editable.write(model), [graph.tensors[index].name.decode() for index in graph.outputs]
