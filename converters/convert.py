@@ -6,12 +6,13 @@ goes wrong before that leaves the folder as it was. What a step does, its neighb
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from hashlib import file_digest
 from importlib.metadata import version
-from math import inf
+from math import inf, isfinite
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 from calibration.observe import calibrate
 from calibration.ranges import Ranges
@@ -63,6 +64,11 @@ class Converted:
     images: int
     seconds: float
     reused: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as JSON-ready values; an infinite ratio is None."""
+        ratio = self.snr_db if isfinite(self.snr_db) else None
+        return {**asdict(self), "path": str(self.path), "snr_db": ratio}
 
 
 def convert(

@@ -94,6 +94,9 @@ def test_the_float_file_is_used_again_while_it_belongs_to_the_weights(run, data)
     before = (run / "float32.tflite").stat()
     (one,) = convert(run, schemes=["float32"], data=data)
     assert one.reused
+    said = json.loads(json.dumps(one.as_dict(), allow_nan=False))
+    assert said["path"] == str(run / "float32.tflite")
+    assert (said["agreement"], said["snr_db"], said["images"], said["reused"]) == (None, None, 0, True)
     assert (run / "float32.tflite").stat().st_mtime_ns == before.st_mtime_ns
     (one,) = convert(run, schemes=["float32"], data=data, force=True)
     assert not one.reused
