@@ -116,7 +116,7 @@ def _show_converted(made: Any, as_json: bool) -> None:
         for one in made:
             text.show_json(one.as_dict())
         return
-    header = ("file", "bytes", "agreement", "logit SNR dB", "images", "seconds")
+    header = ("file", "bytes", "agreement", "SNR dB", "images", "seconds")
     rows = [
         (
             one.path,
