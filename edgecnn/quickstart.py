@@ -23,8 +23,9 @@ from edgecnn.runtime.model import load
 TITLE = "What lies in front of the robot?"
 SCENES = "drawn"
 MODEL = "resnet8"
-SIZE_WH = (64, 48)
-EPOCHS = 16
+SIZE_WH = (80, 60)
+EPOCHS = 12
+BATCH, RATE = 32, 0.05  # many small steps: with so few epochs they learn more than the default's large ones
 SHOWN = "drawn?size=320x240"
 """The test scenes again, in a size that is good to look at."""
 
@@ -110,7 +111,7 @@ def _train(run: Run, scenes: str, epochs: int, force: bool, progress: Callable[[
 
     data = training_splits(scenes)
     progress(f"drawing {len(data[0]) + len(data[1]):,} scenes")
-    recipe = default(MODEL, data[0], size_wh=SIZE_WH, epochs=epochs)
+    recipe = default(MODEL, data[0], size_wh=SIZE_WH, epochs=epochs, batch=BATCH, rate=RATE)
     train(data, recipe, out=run.path, force=force, progress=lambda now: progress(line(now)))
 
 
