@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from converters.keras import keras, tf
 from converters.keras_file import keras_version
 from edgecnn.errors import ConversionError, MissingExtra
+from edgecnn.keras import keras, tf
 
 INPUT = "image"
 """The input's name in the signature."""

@@ -1,9 +1,4 @@
-"""The one door to TensorFlow: everything that learns imports `tf` and `keras` from here.
-
-Knows that edgecnn learns with Keras 2 (`tf_keras`), because tensorflow-model-optimization does, and that
-TensorFlow decides between Keras 2 and 3 once, from `TF_USE_LEGACY_KERAS`, while it is imported. This is
-therefore the only module of edgecnn whose import has a side effect: it sets that variable, and quiets
-TensorFlow's start-up messages (`TF_CPP_MIN_LOG_LEVEL=2`), unless the environment already says otherwise.
+"""Learning's door to TensorFlow: `edgecnn.keras`, after a look whether this process has Keras 2 at all.
 
 Raises:
     MissingExtra: tensorflow or tf-keras is not installed.
@@ -13,7 +8,7 @@ Raises:
 import os
 import sys
 
-from edgecnn.errors import MissingExtra, TrainingError
+from edgecnn.errors import TrainingError
 
 if "tensorflow" in sys.modules:
     # Ask before the variable is set below: `tf.keras` is resolved lazily and would follow the new value,
@@ -26,7 +21,6 @@ if "tensorflow" in sys.modules:
         )
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 if os.environ["TF_USE_LEGACY_KERAS"] not in ("1", "true", "True"):
     raise TrainingError(
@@ -34,12 +28,6 @@ if os.environ["TF_USE_LEGACY_KERAS"] not in ("1", "true", "True"):
         "but edgecnn trains with Keras 2. Unset the variable or set it to 1."
     )
 
-try:
-    import tensorflow as tf
-    import tf_keras as keras
-except ModuleNotFoundError as error:
-    if error.name not in ("tensorflow", "tf_keras"):
-        raise
-    raise MissingExtra(error.name.replace("_", "-"), "train") from error
+from edgecnn.keras import keras, tf
 
 __all__ = ["keras", "tf"]

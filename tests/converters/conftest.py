@@ -66,7 +66,7 @@ def data():
 @pytest.fixture(scope="session")
 def keras():
     """Keras 2, through the door of the shipping wing."""
-    from converters.keras import keras
+    from edgecnn.keras import keras
 
     return keras
 

@@ -53,8 +53,8 @@ def patterns(count, shape, seed):
 )
 def case(request, tmp_path_factory):
     from converters.from_keras import read_keras, to_tflite
-    from converters.keras import keras, tf
     from edgecnn import zoo
+    from edgecnn.keras import keras, tf
 
     shape = {"resnet8": (32, 32, 3)}.get(request.param, (48, 48, 3))
     width = {"resnet8": 1.0}.get(request.param, 0.35)
@@ -190,7 +190,7 @@ def test_quantizing_says_nothing(case, capfd):
 
 def small(last):
     """A float file that ends in the given Keras layer."""
-    from converters.keras import keras, tf
+    from edgecnn.keras import keras, tf
 
     image = keras.Input((8, 8, 3))
     model = keras.Model(image, keras.layers.Flatten()(last(keras.layers.Conv2D(4, 3)(image))))
@@ -230,7 +230,7 @@ def test_a_missing_range_is_named(tiny):
 
 
 def test_an_operator_without_integer_version_is_refused_by_name():
-    from converters.keras import tf
+    from edgecnn.keras import tf
 
     content = small(tf.math.sin)
     with pytest.raises(ConversionError, match=r"SIN \(.*\) has no int8 version.*--float16"):

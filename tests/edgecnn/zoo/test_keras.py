@@ -35,10 +35,11 @@ def test_a_process_that_already_runs_keras_3_is_refused():
 
 
 def test_tensorflow_imported_first_with_keras_2_is_welcome():
-    # Empty modules stand for both: TensorFlow shows the version of Keras 3 only.
+    # Bare modules stand for both: TensorFlow shows the version of Keras 3 only.
     done = python(
         "import sys, types\n"
         "sys.modules['tensorflow'] = types.ModuleType('tensorflow')\n"
+        "sys.modules['tensorflow'].config = types.SimpleNamespace(get_visible_devices=list)\n"
         "sys.modules['tf_keras'] = types.ModuleType('tf_keras')\n"
         "import edgecnn.zoo.keras"
     )
@@ -64,3 +65,8 @@ def test_an_absent_package_names_the_pip_command(module: str, package: str):
         f"MissingExtra: {package} is not installed. Install it with: pip install 'edgecnn[train]'"
         in done.stderr
     )
+
+
+def test_loading_tensorflow_writes_nothing_to_the_terminal():
+    done = python("from edgecnn.zoo.keras import tf\ntf.constant(1.0)")
+    assert (done.stdout, done.stderr) == ("", "")

@@ -1,8 +1,8 @@
-"""The one door to TensorFlow in the shipping wing: what converts imports `tf` and `keras` from here.
+"""The one door to TensorFlow, for both wings: `tf`, and `keras`, which is Keras 2 (`tf_keras`).
 
-Training has a door of its own (`edgecnn.zoo.keras`); the wings never import each other. Importing this module
-sets `TF_USE_LEGACY_KERAS` and quiets TensorFlow's start-up messages, unless the environment says otherwise;
-models of Keras 3 are read all the same, by the package `keras` itself.
+TensorFlow decides between Keras 2 and 3 once, from `TF_USE_LEGACY_KERAS`, while it is imported, and
+tensorflow-model-optimization needs Keras 2. This is therefore the only module of edgecnn whose import has a
+side effect: it sets that variable, and quiets TensorFlow's start, unless the environment says otherwise.
 
 Raises:
     MissingExtra: tensorflow or tf-keras is not installed.
@@ -52,4 +52,4 @@ try:
 except ModuleNotFoundError as error:
     if error.name not in ("tensorflow", "tf_keras"):
         raise
-    raise MissingExtra(error.name.replace("_", "-"), "convert") from error
+    raise MissingExtra(error.name.replace("_", "-"), "train") from error
