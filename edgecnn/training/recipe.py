@@ -220,7 +220,14 @@ def _usual_side(dataset: Dataset) -> int:
     if not len(dataset):
         raise TrainingError(f"{dataset.name} has no training image.")
     looked_at = np.unique(np.linspace(0, len(dataset) - 1, _LOOKED_AT).astype(int))
-    sides = [min(dataset.samples[int(index)].read().shape[:2]) for index in looked_at]
+    sides, broken = [], None
+    for index in looked_at:
+        try:
+            sides.append(min(dataset.samples[int(index)].read().shape[:2]))
+        except DataError as error:  # training reads all images and reports the broken ones
+            broken = error
+    if broken is not None and not sides:
+        raise broken
     side = median_low(sides)
     return side // 8 * 8 or side
 

@@ -8,7 +8,7 @@ import pytest
 from edgecnn.card import InputSpec
 from edgecnn.data.augment import Augment
 from edgecnn.data.dataset import Dataset
-from edgecnn.errors import EdgecnnError, TrainingError
+from edgecnn.errors import DataError, EdgecnnError, TrainingError
 from edgecnn.training.recipe import Recipe, default, differences, from_json, to_json
 from edgecnn.zoo import ZOO
 
@@ -150,6 +150,12 @@ def test_a_choice_that_cannot_be_is_refused(
 def test_an_empty_data_set_is_refused(colours: Callable[..., Dataset]) -> None:
     with pytest.raises(TrainingError, match="no training image"):
         default("resnet8", colours(0))
+
+
+def test_broken_images_do_not_hide_the_size_of_the_others(colours: Callable[..., Dataset]) -> None:
+    assert default("mobilenet_v2", colours(6, side=48, broken=(0, 5))).input.height == 48
+    with pytest.raises(DataError, match="not an image"):
+        default("mobilenet_v2", colours(3, broken=(0, 1, 2)))
 
 
 def test_differences_name_field_and_values() -> None:
