@@ -76,7 +76,9 @@ def started(run: Run, recipe: Recipe, *, resume: bool) -> None:
                 torn.unlink(missing_ok=True)
         files.write_text(run.recipe, recipes.to_json(recipe))
     except OSError as error:
-        raise _unwritable(run.path, error) from error
+        raise TrainingError(
+            f"{run.path} cannot be written ({error.strerror or error}). Make room or choose another folder."
+        ) from error
 
 
 def finished(run: Run) -> bool:

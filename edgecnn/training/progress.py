@@ -127,8 +127,11 @@ def line(progress: Progress) -> str:
     if progress.phase == "done":
         return f"done: {progress.epochs} epochs{judged}"
     digits = len(str(progress.steps))
+    where = (
+        f"step {progress.step:{digits}}/{progress.steps}" if progress.phase == "training" else "validating"
+    )
     return (
-        f"epoch {progress.epoch}/{progress.epochs}  step {progress.step:{digits}}/{progress.steps}  "
+        f"epoch {progress.epoch}/{progress.epochs}  {where}  "
         f"loss {progress.loss:.3f}  accuracy {progress.accuracy:.1%}{judged}  "
         f"{progress.images_per_s:.0f} images/s{left}"
     )

@@ -31,6 +31,10 @@ def test_durations_read_well(seconds: float, text: str) -> None:
             "1234 images/s  1:01 min left",
         ),
         (
+            Progress("judging", 3, 60, 375, 375, 1.5, 0.25, images_per_s=1234.5),
+            "epoch 3/60  validating  loss 1.500  accuracy 25.0%  1234 images/s",
+        ),
+        (
             Progress("done", 60, 60, 0, 375, val_accuracy=0.7, best=0.75),
             "done: 60 epochs  validation 70.0% (best 75.0%)",
         ),
