@@ -276,6 +276,18 @@ MUTATIONS = (
 )  # fmt: skip
 
 
+def damaged(content: bytes, rng: random.Random) -> tuple[bytes, str]:
+    """A copy with bytes changed, mostly near the beginning where the tables are, or cut off."""
+    if rng.random() < 0.15:
+        length = rng.randrange(len(content))
+        return content[:length], f"cut to {length} bytes"
+    changed = bytearray(content)
+    count = rng.choice([1, 1, 2, 4, 16])
+    for _ in range(count):
+        changed[int(len(changed) * rng.random() ** 3)] = rng.choice([0, 1, 255, rng.randrange(256)])
+    return bytes(changed), f"{count} bytes damaged"
+
+
 def mutant(content: bytes, rng: random.Random) -> tuple[bytes, str]:
     """A changed copy, and what was changed."""
     import flatbuffers
@@ -300,11 +312,13 @@ def mutant(content: bytes, rng: random.Random) -> tuple[bytes, str]:
 
 def child(run_refused: bool) -> None:
     """Check and run the files named on stdin; one JSON line before what may kill, and one after."""
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
     from edgecnn import graph
     from edgecnn.errors import ModelError
 
+    try:
+        from ai_edge_litert import interpreter as tflite
+    except ModuleNotFoundError:
+        from tflite_runtime import interpreter as tflite
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     rng = np.random.default_rng(0)
@@ -321,9 +335,9 @@ def child(run_refused: bool) -> None:
             print(json.dumps({"run": "skipped"}), flush=True)
             continue
         result = {"run": "fine"}
-        for resolver in (OpResolverType.AUTO, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES):
+        for resolver in (tflite.OpResolverType.AUTO, tflite.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES):
             try:
-                run(Interpreter(model_content=content, experimental_op_resolver_type=resolver), rng)
+                run(tflite.Interpreter(model_content=content, experimental_op_resolver_type=resolver), rng)
             except (ValueError, RuntimeError, TypeError, IndexError, MemoryError, OverflowError) as error:
                 result = {"run": "error", "why": str(error)[:300]}
         print(json.dumps(result), flush=True)
@@ -352,8 +366,8 @@ def run(interpreter: Any, rng: np.random.Generator) -> None:
 class Child:
     """One child process, started again after every death."""
 
-    def __init__(self, run_refused: bool) -> None:
-        self.command = [sys.executable, __file__, "--child", *(["--all"] if run_refused else [])]
+    def __init__(self, python: str, run_refused: bool) -> None:
+        self.command = [python, __file__, "--child", *(["--all"] if run_refused else [])]
         self.process: subprocess.Popen[bytes] | None = None
 
     def ask(self, path: Path) -> tuple[dict[str, str], dict[str, str]]:
@@ -421,6 +435,8 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=5000, help="number of mutants")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="folder for the killers that passed the check")
+    parser.add_argument("--damage", action="store_true", help="change bytes instead of fields")
+    parser.add_argument("--python", default=sys.executable, help="the child's Python: another TFLite runtime")
     parser.add_argument("--verbatim", action="store_true", help="run the seeds as they are")
     options = parser.parse_args()
     if options.child:
@@ -432,12 +448,13 @@ def main() -> int:
 
         sources += models()
     rng = random.Random(options.seed)
-    runner, totals, killers = Child(options.all), Counter[str](), 0
+    mutate = damaged if options.damage else mutant
+    runner, totals, killers = Child(options.python, options.all), Counter[str](), 0
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "mutant.tflite"
         for number in range(len(sources) if options.verbatim else options.count):
             name, content = sources[number] if options.verbatim else rng.choice(sources)
-            changed, what = (content, "as it is") if options.verbatim else mutant(content, rng)
+            changed, what = (content, "as it is") if options.verbatim else mutate(content, rng)
             path.write_bytes(changed)
             verdict, result = runner.ask(path)
             checked = verdict.get("check", "check " + verdict.get("died", "?"))

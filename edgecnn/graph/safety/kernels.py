@@ -14,9 +14,19 @@ _PLAIN: Final = ("float32", "int8", "uint8", "int16", "int32", "int64")
 
 def check_kernel(call: Call) -> None:
     """Refuse an operator on which its kernel would end the process."""
+    _check_empty(call)
     _check_strings(call)
     for rule in _RULES.get(call.operator.kind, ()):
         rule(call)
+
+
+def _check_empty(call: Call) -> None:
+    """A tensor that never holds a number is no part of a network, and few kernels expect one."""
+    if call.operator.kind in ("CONCATENATION", "RESHAPE", "SHAPE", "CUSTOM"):
+        return
+    for given in call.inputs:
+        if given is not None and len(given.shape) > 1 and not given.elements and not given.is_dynamic:
+            raise Unsafe(f"{called(given)} of shape {given.shape} is empty")
 
 
 def _check_strings(call: Call) -> None:
@@ -82,6 +92,15 @@ def _looks_up(call: Call) -> None:
         raise Unsafe(f"it looks up {table.dtype} and gives {made.dtype}")
 
 
+def _divides(call: Call) -> None:
+    divisor = call.inputs[1]
+    if divisor is None or not divisor.is_constant or divisor.is_sparse:
+        return
+    values = call.graph.data(divisor)
+    if values.dtype.kind in "iu" and not divisor.is_quantized and not values.all():
+        raise Unsafe(f"it divides by {called(divisor)}, which holds a 0")
+
+
 def _each(kinds: str, *rules: Rule) -> dict[str, tuple[Rule, ...]]:
     return dict.fromkeys(kinds.split(), rules)
 
@@ -94,7 +113,8 @@ _BROADCAST: Final = shapes.shaped_by(shapes.broadcast)
 _KEPT: Final = shapes.shaped_by(shapes.kept)
 _PADDED: Final = shapes.shaped_by(shapes.padded)
 _LIST: Final = shapes.short_list(1)
-_RESIZED: Final = (_LIST, shapes.shaped_by(shapes.resized), shapes.not_empty, _moves(0))
+_COMPARED: Final = (scales.scaled, scales.comparable, shapes.at_most_dimensions(4), _BROADCAST)
+_RESIZED: Final = (_LIST, shapes.shaped_by(shapes.resized), _moves(0))
 
 
 def _sized(place: int) -> tuple[Rule, Rule]:
@@ -125,9 +145,10 @@ _RULES: Final[dict[str, tuple[Rule, ...]]] = {
     **_each("RESHAPE TRANSPOSE", _LIST, _moves(0)),
     **_each("MEAN SUM REDUCE_PROD REDUCE_ANY REDUCE_ALL", _LIST),
     **_each("REDUCE_MAX REDUCE_MIN", _LIST, _moves(0)),
-    **_each("REVERSE_V2", _LIST, shapes.not_empty, _moves(0)),
-    **_each("BATCH_TO_SPACE_ND SPACE_TO_BATCH_ND SLICE", shapes.short_list(1, 2), _moves(0)),
-    **_each("STRIDED_SLICE", shapes.short_list(1, 2, 3), _moves(0)),
+    **_each("REVERSE_V2", _LIST, _moves(0)),
+    **_each("BATCH_TO_SPACE_ND SPACE_TO_BATCH_ND", shapes.short_list(1, 2), _moves(0)),
+    **_each("SLICE", shapes.short_list(1, 2), shapes.shaped_by(shapes.sliced), _moves(0)),
+    **_each("STRIDED_SLICE", shapes.short_list(1, 2, 3), shapes.shaped_by(shapes.strided), _moves(0)),
     **_each("EXPAND_DIMS CUMSUM", shapes.one_number(1), _moves(0)),
     **_each("TOPK_V2 ARG_MAX ARG_MIN", shapes.one_number(1)),
     **_each("RANGE", shapes.one_number(0, 1, 2), shapes.shaped_by(shapes.counted), _moves(0)),
@@ -142,8 +163,9 @@ _RULES: Final[dict[str, tuple[Rule, ...]]] = {
     **_each("FAKE_QUANT", _type_in("float32")),
     **_each("MATRIX_DIAG MATRIX_SET_DIAG", _type_in(*_PLAIN), _moves(0)),
     **_each("MAXIMUM MINIMUM", _BROADCAST, _moves(0)),
-    **_each("ADD SUB SQUARED_DIFFERENCE", scales.scaled, scales.addable, _BROADCAST),
-    **_each("MUL DIV", scales.scaled, _BROADCAST),
+    **_each("ADD SUB SQUARED_DIFFERENCE", scales.scaled, scales.addable, _BROADCAST, _moves(0)),
+    **_each("MUL", scales.scaled, _BROADCAST, _moves(0)),
+    **_each("DIV", scales.scaled, _BROADCAST, _moves(0), _divides),
     **_each("EXP LOG SQRT RSQRT SIN COS LOGISTIC TANH ELU GELU HARD_SWISH LEAKY_RELU", scales.tabled, _KEPT),
     **_each("SOFTMAX LOG_SOFTMAX ABS", scales.tabled, _KEPT),
     **_each(
@@ -151,7 +173,9 @@ _RULES: Final[dict[str, tuple[Rule, ...]]] = {
     ),
     **_each("SQUARE L2_NORMALIZATION ZEROS_LIKE LOGICAL_NOT", _KEPT),
     **_each("DENSIFY", _KEPT, _moves(0)),
-    **_each("LESS LESS_EQUAL GREATER GREATER_EQUAL EQUAL NOT_EQUAL", scales.scaled, scales.comparable),
+    **_each("LESS LESS_EQUAL GREATER GREATER_EQUAL EQUAL NOT_EQUAL", *_COMPARED),
+    **_each("POW ATAN2 LOGICAL_AND LOGICAL_OR", _BROADCAST, _moves(0)),
+    **_each("FLOOR_DIV FLOOR_MOD", _BROADCAST, _moves(0), _divides),
     **_each("STABLEHLO_ADD STABLEHLO_MULTIPLY STABLEHLO_MAXIMUM STABLEHLO_MINIMUM", _BROADCAST, _moves(0)),
     **_each("CUSTOM", check_custom),
 }

@@ -7,6 +7,7 @@ tensorflow/lite/kernels/internal/quantization_util.cc, and their callers.
 import numpy as np
 
 from edgecnn.graph.safety.call import Call, Unsafe, called
+from edgecnn.graph.view import Tensor
 
 
 def scaled(call: Call) -> None:
@@ -15,15 +16,22 @@ def scaled(call: Call) -> None:
     bytes_ = any(tensor.dtype in ("int8", "uint8") for tensor in tensors)
     words = any(tensor.dtype == "int16" and len(tensor.scale) for tensor in tensors)
     for tensor in tensors:
-        if (bytes_ or words) and not len(tensor.scale) and tensor.dtype != "bool":
-            raise Unsafe(f"{called(tensor)} of type {tensor.dtype} has no scale")
+        if (bytes_ or words) and tensor.dtype != "bool":
+            _check_scale(tensor)
 
 
 def tabled(call: Call) -> None:
     """A function of one number is looked up in a table, which is made from both scales."""
     for tensor in (call.inputs[0], call.outputs[0]):
-        if tensor is not None and tensor.dtype in ("int8", "uint8", "int16") and not len(tensor.scale):
-            raise Unsafe(f"{called(tensor)} of type {tensor.dtype} has no scale")
+        if tensor is not None and tensor.dtype in ("int8", "uint8", "int16"):
+            _check_scale(tensor)
+
+
+def _check_scale(tensor: Tensor) -> None:
+    if not len(tensor.scale):
+        raise Unsafe(f"{called(tensor)} of type {tensor.dtype} has no scale")
+    if not tensor.scale.all():
+        raise Unsafe(f"{called(tensor)} has the scale 0")
 
 
 def comparable(call: Call) -> None:

@@ -36,6 +36,17 @@ def short_list(*places: int) -> Rule:
     return rule
 
 
+def at_most_dimensions(count: int) -> Rule:
+    """Inputs of different shapes have at most so many dimensions."""
+
+    def rule(call: Call) -> None:
+        shapes = {tensor.shape for tensor in call.inputs if tensor is not None}
+        if len(shapes) > 1 and max(map(len, shapes)) > count:
+            raise Unsafe(f"its inputs {sorted(shapes)} have more than {count} dimensions")
+
+    return rule
+
+
 def dimensions(count: int) -> Rule:
     """The first input has so many dimensions."""
 
@@ -45,13 +56,6 @@ def dimensions(count: int) -> Rule:
             raise Unsafe(f"{called(tensor)} of shape {tensor.shape} should have {count} dimensions")
 
     return rule
-
-
-def not_empty(call: Call) -> None:
-    """The first input holds something."""
-    tensor = call.inputs[0]
-    if tensor is not None and not tensor.elements:
-        raise Unsafe(f"{called(tensor)} of shape {tensor.shape} is empty")
 
 
 def shaped_by(expected: Callable[[Call], Sequence[int] | None]) -> Rule:
@@ -97,7 +101,7 @@ def broadcast(call: Call) -> Sequence[int] | None:
     sizes = []
     for left, right in zip(*padded_shapes, strict=True):
         if left != right and 1 not in (left, right):
-            return None  # the kernel says so itself
+            raise Unsafe(f"its inputs {first.shape} and {second.shape} do not fit each other")
         sizes.append(right if left == 1 else left)
     return sizes
 
@@ -116,7 +120,7 @@ def windowed(call: Call) -> Sequence[int] | None:
         if weights is None or len(weights.shape) != 4:
             return None
         window = weights.shape[1], weights.shape[2]
-        channels = weights.shape[3 if call.operator.kind == "DEPTHWISE_CONV_2D" else 0]
+        channels = _filters(call, image.shape[3], weights.shape)
     sizes = []
     for axis, name in ((0, "height"), (1, "width")):
         size, stride = image.shape[1 + axis], options[f"stride_{name}"]
@@ -125,6 +129,61 @@ def windowed(call: Call) -> Sequence[int] | None:
     if min(sizes) < 1:
         raise Unsafe(f"its window of {window} does not fit into {image.shape[1:3]}")
     return [image.shape[0], *sizes, channels]
+
+
+def _filters(call: Call, given: int, weights: tuple[int, ...]) -> int:
+    """How many channels a convolution gives; groups must share input and filters evenly."""
+    if call.operator.kind == "DEPTHWISE_CONV_2D":
+        if weights[0] != 1 or not given or weights[3] % given:
+            raise Unsafe(f"its weights {weights} do not fit {given} channels")
+        return weights[3]
+    if not weights[3] or given % weights[3] or not given or weights[0] % (given // weights[3]):
+        raise Unsafe(f"its weights {weights} do not fit {given} channels")
+    return weights[0]
+
+
+def sliced(call: Call) -> Sequence[int] | None:
+    """SLICE: from where, and how many, -1 for the rest."""
+    begin, size, tensor = call.constant(1), call.constant(2), call.inputs[0]
+    if begin is None or size is None or tensor is None or tensor.is_dynamic:
+        return None
+    if len(begin) != len(tensor.shape) or len(size) != len(tensor.shape):
+        return None
+    shape = []
+    for start, count, whole in zip(begin, size, tensor.shape, strict=True):
+        count = whole - start if count == -1 else count
+        if not 0 <= start <= start + count <= whole:
+            raise Unsafe(f"it takes {count} from {start} of a dimension of {whole}")
+        shape.append(count)
+    return shape
+
+
+def strided(call: Call) -> Sequence[int] | None:
+    """STRIDED_SLICE: as Python's [begin:end:step]; a shrunk dimension is one place, and vanishes."""
+    lists, tensor, options = (
+        [call.constant(place) for place in (1, 2, 3)],
+        call.inputs[0],
+        call.operator.options,
+    )
+    begin, end, step = lists
+    if begin is None or end is None or step is None or tensor is None or tensor.is_dynamic:
+        return None
+    if not options or options["ellipsis_mask"] or options["new_axis_mask"] or options["offset"]:
+        return None
+    if not len(begin) == len(end) == len(step) == len(tensor.shape):
+        return None
+    shape = []
+    for axis, whole in enumerate(tensor.shape):
+        if not step[axis]:
+            raise Unsafe("it steps by 0")
+        if options["shrink_axis_mask"] >> axis & 1:
+            if not -whole <= begin[axis] < whole:
+                raise Unsafe(f"it takes place {begin[axis]} of a dimension of {whole}")
+            continue
+        first = None if options["begin_mask"] >> axis & 1 else begin[axis]
+        last = None if options["end_mask"] >> axis & 1 else end[axis]
+        shape.append(len(range(*slice(first, last, step[axis]).indices(whole))))
+    return shape
 
 
 def padded(call: Call) -> Sequence[int] | None:

@@ -11,6 +11,8 @@ from edgecnn.graph.view import Graph, Tensor
 
 _MOST_BYTES: Final = 4 * 2**30
 _MOST_ELEMENTS: Final = 2**31 - 1  # kernels count elements in an int
+_LEAST_SCALE: Final = 2.0**-149  # of float32
+_LEAST_NORMAL_SCALE: Final = 2.0**-126
 _ZERO_POINTS: Final = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)}
 
 
@@ -68,7 +70,7 @@ def _check_strings(graph: Graph, tensor: Tensor) -> None:
 
 def _check_quantization(tensor: Tensor) -> None:
     scale, zero_point, dimension = tensor.scale, tensor.zero_point, tensor.quantized_dimension
-    good = np.isfinite(scale) & (scale > 0)
+    good = np.isfinite(scale) & (scale >= _least_scale(tensor))
     if not good.all():
         raise Unsafe(f"{called(tensor)} has the scale {scale[~good][0]}; a scale is a positive number")
     if len(zero_point) not in (len(scale), 0):
@@ -82,3 +84,11 @@ def _check_quantization(tensor: Tensor) -> None:
         low, high = _ZERO_POINTS[tensor.dtype]
         if not (low <= zero_point.min() and zero_point.max() <= high):
             raise Unsafe(f"{called(tensor)} has a zero point outside the {low} to {high} of {tensor.dtype}")
+
+
+def _least_scale(tensor: Tensor) -> float:
+    """The smallest scale with which kernels go on."""
+    if tensor.is_constant:  # TensorFlow gives a channel of weights that are all 0 the scale 0
+        return 0.0
+    # XNNPACK demands normal numbers of the types it knows, and the process dies on its refusal
+    return _LEAST_NORMAL_SCALE if tensor.dtype in ("int8", "uint8") else _LEAST_SCALE

@@ -63,5 +63,16 @@ def test_what_would_end_the_process_is_named(
     assert reason in refusal(content, change)
 
 
+@pytest.mark.parametrize(("divisor", "reason"), [([1, 2], ""), ([1, 0], "it divides by tensor 1 (in1)")])
+def test_a_constant_zero_divides_nothing(
+    write: ModuleType, refusal: Callable[..., str], divisor: list[int], reason: str
+) -> None:
+    t = write.T
+    found = refusal(
+        write.one("DIV", [t((2,), "int32"), t((2,), "int32", divisor)], [t((2,), "int32")], "Div")
+    )
+    assert reason in found if reason else found == ""
+
+
 def test_an_operator_without_rules_passes(models: dict[str, bytes], refusal: Callable[..., str]) -> None:
     assert refusal(models["where_float32"]) == ""

@@ -48,6 +48,12 @@ def test_scales_of_two_inputs_are_judged_as_the_kernel_uses_them(
     assert reason in found if reason else found == ""
 
 
+def test_a_constant_added_needs_a_scale_above_0(write: ModuleType, refusal: Callable[..., str]) -> None:
+    t = write.T
+    inputs = [t((2,), "int8", scale=0.1), t((2,), "int8", data=0, scale=0.0)]
+    assert "tensor 1 (in1) has the scale 0" in refusal(write.one("ADD", inputs, [t((2,), "int8", scale=0.1)]))
+
+
 @pytest.mark.parametrize("dtype", ["int8", "int16", "uint8"])
 @pytest.mark.parametrize("kind", ["LOG", "LOGISTIC", "SOFTMAX"])
 def test_a_function_looked_up_in_a_table_needs_both_scales(

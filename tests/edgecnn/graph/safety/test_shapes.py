@@ -66,6 +66,11 @@ def both(*changes: Callable[[Any], None]) -> Callable[[Any], None]:
             "uint32 (2,), is no list",
         ),
         ("reverse", shape(0, 1, 4, 0, 4), "is empty"),
+        ("conv", shape(0, 1, 6, 6, 6), "its weights (8, 3, 3, 4) do not fit 6 channels"),
+        ("conv", shape(0, 1, 6, 6, 12), "its weights (8, 3, 3, 4) do not fit 12 channels"),
+        ("depthwise", shape(0, 1, 6, 6, 3), "its weights (1, 3, 3, 8) do not fit 3 channels"),
+        ("add", shape(0, 1, 4, 4, 2), "its inputs (1, 4, 4, 2) and (1, 4, 4, 3) do not fit each other"),
+        ("less", shape(0, 1, 1, 1, 4, 3), "have more than 4 dimensions"),
     ],
 )
 def test_a_shape_that_leads_outside_is_named(
@@ -112,6 +117,58 @@ def test_a_window_has_as_many_places_as_the_interpreter_gives(
     assert interpreter.get_output_details()[0]["shape"].tolist() == [1, places, places, 1]
     assert refusal(content) == ""
     assert "but the file states" in refusal(content, shape(1, 1, places + 1, places, 1))
+
+
+@pytest.mark.parametrize("case", range(60))
+def test_a_strided_slice_has_the_shape_the_interpreter_gives(
+    write: ModuleType, refusal: Callable[..., str], case: int
+) -> None:
+    from ai_edge_litert.interpreter import Interpreter
+
+    random = np.random.default_rng(case)
+    t = write.T
+    begin, end = random.integers(-6, 7, 3), random.integers(-6, 7, 3)
+    step = random.choice([-2, -1, 1, 2, 3], 3)
+    shrink = int(random.choice([0, 0, 1, 2]))
+    shrunk = [bool(shrink >> axis & 1) for axis in range(3)]
+    step[shrunk], begin[shrunk] = 1, random.integers(-3, 3)
+    masks = {
+        "beginMask": int(random.integers(8)),
+        "endMask": int(random.integers(8)),
+        "shrinkAxisMask": shrink,
+    }
+    lists = [write.shape_of(*map(int, values)) for values in (begin, end, step)]
+    content = write.one("STRIDED_SLICE", [t((3, 4, 5)), *lists], [t(())], "StridedSlice", **masks)
+    interpreter = Interpreter(model_content=content)
+    try:
+        interpreter.allocate_tensors()
+    except RuntimeError:  # the kernel says so itself: a place outside the dimension
+        return
+    found = interpreter.get_output_details()[0]["shape"].tolist()
+    assert refusal(content, shape(4, *found)) == ""
+    assert "but the file states" in refusal(content, shape(4, *found, 9))
+
+
+@pytest.mark.parametrize(
+    ("begin", "size", "reason"),
+    [
+        ((0, 1), (2, -1), ""),
+        ((0, 1), (2, 2), ""),
+        ((0, 1), (2, 3), "it takes 3 from 1 of a dimension of 3"),
+        ((-1, 1), (2, 2), "it takes 2 from -1 of a dimension of 2"),
+        ((0, 1), (2, -2), "it takes -2 from 1 of a dimension of 3"),
+        ((0, 4), (2, -1), "it takes -1 from 4 of a dimension of 3"),
+    ],
+)
+def test_a_slice_stays_inside(
+    write: ModuleType, refusal: Callable[..., str], begin: tuple[int, ...], size: tuple[int, ...], reason: str
+) -> None:
+    t = write.T
+    content = write.one(
+        "SLICE", [t((2, 3)), write.shape_of(*begin), write.shape_of(*size)], [t((2, 2))], "Slice"
+    )
+    found = refusal(content)
+    assert reason in found if reason else found == ""
 
 
 def test_what_is_only_known_at_run_time_is_left_to_the_kernel(

@@ -41,6 +41,7 @@ def test_sound_quantization_passes(conv: bytes, refusal: Callable[..., str]) -> 
     [
         (quantization(0, scale=[0.0]), "tensor 0 (in0) has the scale 0.0"),
         (quantization(0, scale=[-1.0]), "has the scale -1.0"),
+        (quantization(0, scale=[1e-38]), "a scale is a positive number"),
         (quantization(0, scale=[float("nan")]), "has the scale nan"),
         (quantization(1, scale=[0.1, float("inf")]), "tensor 1 (in1) has the scale inf"),
         (quantization(1, zeroPoint=[0]), "2 scales but 1 zero points"),
@@ -55,6 +56,11 @@ def test_impossible_quantization_is_named(
     conv: bytes, refusal: Callable[..., str], change: Callable[[Any], None], reason: str
 ) -> None:
     assert reason in refusal(conv, change)
+
+
+def test_weights_that_are_all_0_may_have_the_scale_0(conv: bytes, refusal: Callable[..., str]) -> None:
+    """As TensorFlow writes them for a channel that was pruned away."""
+    assert refusal(conv, quantization(1, scale=[0.1, 0.0])) == ""
 
 
 @pytest.mark.parametrize("bytes_", [0, 1, 5, 7])
