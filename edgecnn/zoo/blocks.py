@@ -110,6 +110,16 @@ def inverted_residual(
     return layers.Add(name=f"{name}_add")([x, y]) if stride == 1 and filters == channels else y
 
 
+def dropout(x: Tensor, rate: float, *, name: str = "dropout") -> Tensor:
+    """Zeroes a share of the values while training.
+
+    The seed is never drawn from: training replaces the generator by one that follows its steps. It is there
+    because TensorFlow refuses dropout without a seed once its operators are deterministic, which training
+    switches on for the whole process.
+    """
+    return layers.Dropout(rate, seed=0, name=name)(x)
+
+
 def logits(x: Tensor, classes: int) -> Tensor:
     """The last layer of every classifier; no softmax."""
     return layers.Dense(classes, name="logits")(x)

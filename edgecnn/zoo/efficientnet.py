@@ -6,7 +6,7 @@ Source: tensorflow/tpu, models/official/efficientnet/lite/efficientnet_lite_buil
 import math
 from typing import NamedTuple
 
-from edgecnn.zoo.blocks import Tensor, convolution, inverted_residual, layers, logits, relu6, scaled
+from edgecnn.zoo.blocks import Tensor, convolution, dropout, inverted_residual, layers, logits, relu6, scaled
 
 STEM, HEAD = 32, 1280
 
@@ -65,4 +65,4 @@ def classifier(name: str, x: Tensor, classes: int, width: float) -> Tensor:
     """1280 filters, the mean over the image, dropout, logits."""
     x = convolution(x, HEAD, name="head", activate=relu6)
     x = layers.GlobalAveragePooling2D(name="pool")(x)
-    return logits(layers.Dropout(FAMILY[name].dropped, name="dropout")(x), classes)
+    return logits(dropout(x, FAMILY[name].dropped), classes)

@@ -5,6 +5,7 @@ from edgecnn.zoo.blocks import (
     Tensor,
     convolution,
     depthwise,
+    dropout,
     hard_swish,
     inverted_residual,
     layers,
@@ -77,7 +78,7 @@ def classifier(name: str, x: Tensor, classes: int, width: float) -> Tensor:
         x = convolution(x, scaled(6 * x.shape[-1], 1.0), name="head", activate=activate)
         x = layers.GlobalAveragePooling2D(name="pool")(x)
         x = activate(layers.Dense(scaled(1024, max(1.0, width)), name="dense")(x), "dense")
-    return logits(layers.Dropout(0.2, name="dropout")(x), classes)
+    return logits(dropout(x, 0.2), classes)
 
 
 def _v1(images: Tensor, width: float) -> dict[int, Tensor]:

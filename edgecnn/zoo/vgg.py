@@ -1,6 +1,6 @@
 """Plain stacks of 3x3 convolutions: the lecture's network and VGG16."""
 
-from edgecnn.zoo.blocks import Tensor, layers, logits, scaled
+from edgecnn.zoo.blocks import Tensor, dropout, layers, logits, scaled
 
 # Filters of the convolutions of each block; every block ends in 2x2 max pooling.
 BLOCKS: dict[str, tuple[tuple[int, ...], ...]] = {
@@ -40,5 +40,5 @@ def classifier(name: str, x: Tensor, classes: int, width: float) -> Tensor:
     for number, (neurons, dropped) in enumerate(DENSE[name], 1):
         x = layers.Dense(scaled(neurons, width, divisor=1), activation="relu", name=f"dense{number}")(x)
         if dropped:
-            x = layers.Dropout(dropped, name=f"dense{number}_dropout")(x)
+            x = dropout(x, dropped, name=f"dense{number}_dropout")
     return logits(x, classes)

@@ -150,3 +150,17 @@ def test_a_saved_model_opens_and_computes_the_same_where_edgecnn_is_not_installe
     )
     assert done.returncode == 0, done.stderr
     np.testing.assert_allclose(np.load(tmp_path / "logits.npy"), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_networks_with_dropout_can_be_built_after_a_training_made_operators_deterministic():
+    code = (
+        "from edgecnn.zoo.keras import tf\n"
+        "tf.config.experimental.enable_op_determinism()\n"
+        "from edgecnn.zoo import structure\n"
+        "for name in ('vgg16', 'mobilenet_v3_small', 'efficientnet_lite0'):\n"
+        "    structure(name, input_shape=(64, 64, 3), classes=2)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
