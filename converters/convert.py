@@ -21,8 +21,8 @@ from converters import quantize, verify
 from converters.evidence import Data, Evidence, gather
 from converters.quantize import Io
 from converters.verify import Outputs
+from edgecnn import archive, files
 from edgecnn import card as cards
-from edgecnn import files
 from edgecnn import image as images
 from edgecnn.card import Card
 from edgecnn.errors import ConversionError
@@ -202,7 +202,7 @@ def _calibrated(source: Model, evidence: Evidence, count: int, seed: int) -> Ran
 def _quantized(
     source: Model, path: Path, scheme: str, ranges: Ranges | None, io: Io, evidence: Evidence
 ) -> Converted:
-    content = cards.flatbuffer_bytes(source.path.read_bytes())
+    content = archive.flatbuffer_bytes(source.path.read_bytes())
     made = quantize.quantize(content, scheme, name=str(source.path), ranges=ranges, io=io)
     line = f"convert {scheme}: ai-edge-quantizer {version('ai-edge-quantizer')}"
     if quantize.known(scheme).integer and ranges is not None:

@@ -1,7 +1,7 @@
 """TFLite Metadata: what others wrote into a .tflite about its inputs, outputs and labels.
 
 A FlatBuffer of its own lies in the model's buffer "TFLITE_METADATA"; label files lie in a zip behind the
-model, as the card does (`edgecnn.card.read_entries` reads both). This module reports the facts and refuses
+model, as the card does (`edgecnn.archive.read_entries` reads both). This module reports the facts and refuses
 impossible ones. What follows from them for an image (a colour order, a scale) is decided where a card is
 made.
 
@@ -134,7 +134,7 @@ def labels(graph: Graph, metadata: Metadata, output: int, entries: Mapping[str, 
         graph: the model, for the output's size.
         metadata: what `read` gave.
         output: number of the output among the model's outputs.
-        entries: the files behind the model, from `edgecnn.card.read_entries`.
+        entries: the files behind the model, from `edgecnn.archive.read_entries`.
 
     Raises:
         CardError: the file is missing, is no text, or does not name as many classes as the output has.

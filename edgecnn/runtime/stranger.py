@@ -10,8 +10,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from edgecnn import card as cards
-from edgecnn import metadata
+from edgecnn import archive, metadata
 from edgecnn.card import Card, Color, Fit, InputSpec
 from edgecnn.errors import CardError, ModelError
 from edgecnn.graph import Graph, Tensor
@@ -209,7 +208,7 @@ def _labels(
 ) -> tuple[str, ...]:
     if given.labels is not None:
         return label_files.read(given.labels)
-    entries = cards.read_entries(path)
+    entries = archive.read_entries(path)
     named = facts.label_file.name if facts is not None and facts.label_file is not None else None
     if named is not None and named not in entries:
         raise CardError(

@@ -13,6 +13,7 @@ import pytest
 from calibration.ranges import Ranges
 from converters import convert as module
 from converters.convert import convert
+from edgecnn import archive
 from edgecnn import card as cards
 from edgecnn.data import training_splits
 from edgecnn.errors import ConversionError, DataError
@@ -120,7 +121,7 @@ def test_a_float_file_of_other_weights_is_neither_used_nor_replaced_without_forc
 
 def test_a_strangers_float_file_is_not_taken_for_ours(run, data):
     path = run / "float32.tflite"
-    path.write_bytes(cards.flatbuffer_bytes(path.read_bytes()))
+    path.write_bytes(archive.flatbuffer_bytes(path.read_bytes()))
     with pytest.raises(ConversionError, match=r"float32.tflite: is already there"):
         convert(run, schemes=["dynamic"], data=data)
 

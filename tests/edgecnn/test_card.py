@@ -13,7 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edgecnn import card as cards
-from edgecnn.card import Card, InputSpec, attach, flatbuffer_bytes, from_json, read, read_entries, to_json
+from edgecnn.archive import MAX_BYTES, flatbuffer_bytes, read_entries
+from edgecnn.card import Card, InputSpec, attach, from_json, read, to_json
 from edgecnn.errors import CardError
 
 MODEL = (
@@ -332,16 +333,14 @@ def test_a_damaged_archive_ends_in_a_card_error_or_is_read(tmp_path_factory, dat
 
 
 def test_an_entry_that_unpacks_into_gigabytes_is_refused_before_it_is_unpacked(model):
-    model.write_bytes(
-        with_archive({"bomb": bytes(cards.MAX_CARD_BYTES + 1)}, compression=zipfile.ZIP_DEFLATED)
-    )
+    model.write_bytes(with_archive({"bomb": bytes(MAX_BYTES + 1)}, compression=zipfile.ZIP_DEFLATED))
     assert model.stat().st_size < 100_000
     with pytest.raises(CardError, match="'bomb' has 16777217 bytes"):
         read(model)
 
 
 def test_many_entries_that_together_unpack_into_gigabytes_are_refused(model):
-    half = bytes(cards.MAX_CARD_BYTES // 2)
+    half = bytes(MAX_BYTES // 2)
     model.write_bytes(with_archive(dict.fromkeys("abc", half), compression=zipfile.ZIP_DEFLATED))
     with pytest.raises(CardError, match="together"):
         read(model)

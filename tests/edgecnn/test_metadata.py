@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgecnn import metadata
-from edgecnn.card import read_entries
+from edgecnn.archive import read_entries
 from edgecnn.errors import CardError
 from edgecnn.graph import Graph, read
 from edgecnn.metadata import TensorFacts
