@@ -1,11 +1,13 @@
 """Whether running a model would kill the process.
 
-LiteRT checks that a file is a well-formed FlatBuffer and trusts it from there: an index of -1, a scale of zero or
-a missing option ends the process, and no `except` sees it; tflite-runtime does not even check the FlatBuffer.
-`check` looks at everything that their kernels take for granted. What a kernel reports itself is left to it: it
-comes as an ordinary error. A loop that never ends, or a division by an input that is 0, cannot be seen here.
+LiteRT checks that a file is a well-formed FlatBuffer and trusts it from there: an index of -1, a scale of
+zero or a missing option ends the process, and no `except` sees it; tflite-runtime does not even check the
+FlatBuffer. `check` looks at everything that their kernels take for granted. What a kernel reports itself is
+left to it: it comes as an ordinary error. A loop that never ends, or a division by an input that is 0, cannot
+be seen here.
 
-Found, and kept complete, by benchmarks/fuzz_models.py: a kernel that learns a new way to die gets a rule here.
+Found, and kept complete, by benchmarks/fuzz_models.py: a kernel that learns a new way to die gets a rule
+here.
 """
 
 from edgecnn.errors import ModelError

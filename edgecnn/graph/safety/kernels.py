@@ -124,7 +124,7 @@ def _sized(place: int) -> tuple[Rule, Rule]:
 
 _RULES: Final[dict[str, tuple[Rule, ...]]] = {
     **_each("CONV_2D DEPTHWISE_CONV_2D", _WINDOW, _DILATED, _WINDOWED),
-    **_each("TRANSPOSE_CONV", _WINDOW, *_sized(0)),
+    **_each("TRANSPOSE_CONV", _WINDOW, *_sized(0), shapes.enlarged),
     **_each("AVERAGE_POOL_2D MAX_POOL_2D L2_POOL_2D", _WINDOW, _FILTER, _WINDOWED, _moves(0)),
     **_each("LOCAL_RESPONSE_NORMALIZATION", _at_least(0, "radius"), _KEPT),
     **_each("SPLIT", _counts("num_splits", "outputs"), shapes.one_number(0), _moves(1)),
@@ -150,7 +150,8 @@ _RULES: Final[dict[str, tuple[Rule, ...]]] = {
     **_each("SLICE", shapes.short_list(1, 2), shapes.shaped_by(shapes.sliced), _moves(0)),
     **_each("STRIDED_SLICE", shapes.short_list(1, 2, 3), shapes.shaped_by(shapes.strided), _moves(0)),
     **_each("EXPAND_DIMS CUMSUM", shapes.one_number(1), _moves(0)),
-    **_each("TOPK_V2 ARG_MAX ARG_MIN", shapes.one_number(1)),
+    **_each("TOPK_V2", shapes.one_number(1), shapes.shaped_by(shapes.best)),
+    **_each("ARG_MAX ARG_MIN", shapes.one_number(1)),
     **_each("RANGE", shapes.one_number(0, 1, 2), shapes.shaped_by(shapes.counted), _moves(0)),
     **_each("ONE_HOT", shapes.one_number(1, 2, 3), shapes.shaped_by(shapes.inserted), _moves(2)),
     **_each("SELECT SELECT_V2", _moves(1)),

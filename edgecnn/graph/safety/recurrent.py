@@ -27,6 +27,10 @@ def gated(*directions: int) -> Rule:
     def rule(call: Call) -> None:
         if len(call.inputs) < 20:  # the older kernel has no optional inputs
             return
+        states = {18, 19} if len(directions) == 1 else {35, 36, 37, 38}
+        for place, tensor in enumerate(call.inputs):
+            if tensor is not None and tensor.is_variable and place not in states:
+                raise Unsafe(f"input {place} is a state, not the weights it should be")
         for start in directions:
             gate = _present(call, *(start + place for place in _INPUT_GATE))
             peephole = _present(call, *(start + place for place in _PEEPHOLES))

@@ -142,6 +142,33 @@ def _filters(call: Call, given: int, weights: tuple[int, ...]) -> int:
     return weights[0]
 
 
+def enlarged(call: Call) -> None:
+    """TRANSPOSE_CONV: the image has the size that a convolution would make of the output."""
+    made, weights, image, options = call.constant(0), call.inputs[1], call.inputs[2], call.operator.options
+    if made is None or weights is None or image is None or image.is_dynamic:
+        return
+    if len(made) != 4 or len(weights.shape) != 4 or len(image.shape) != 4:
+        raise Unsafe(f"it turns {image.shape} into {tuple(made)} with weights {weights.shape}")
+    sizes = []
+    for axis, name in ((1, "height"), (2, "width")):
+        stride, whole = options[f"stride_{name}"], made[axis]
+        sizes.append(
+            -(-(whole if options["padding"] == "SAME" else whole - weights.shape[axis] + 1) // stride)
+        )
+    if image.shape != (made[0], *sizes, weights.shape[3]) or made[3] != weights.shape[0]:
+        raise Unsafe(f"it turns {image.shape} into {tuple(made)} with weights {weights.shape}")
+
+
+def best(call: Call) -> Sequence[int] | None:
+    """TOPK: so many of the last dimension."""
+    count, tensor = call.constant(1), call.inputs[0]
+    if count is None or tensor is None or tensor.is_dynamic or not tensor.shape:
+        return None
+    if not 1 <= count[0] <= tensor.shape[-1]:
+        raise Unsafe(f"it takes the {count[0]} best of {tensor.shape[-1]}")
+    return [*tensor.shape[:-1], count[0]]
+
+
 def sliced(call: Call) -> Sequence[int] | None:
     """SLICE: from where, and how many, -1 for the rest."""
     begin, size, tensor = call.constant(1), call.constant(2), call.inputs[0]

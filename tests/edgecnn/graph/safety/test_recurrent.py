@@ -46,5 +46,12 @@ def test_optional_inputs_come_together(
     assert reason in refusal(lstm, change)
 
 
+def test_weights_are_no_state(lstm: bytes, refusal: Callable[..., str]) -> None:
+    def change(made: Any) -> None:
+        made.subgraphs[0].tensors[15].isVariable = True
+
+    assert "input 8 is a state, not the weights it should be" in refusal(lstm, change)
+
+
 def test_a_gate_shared_by_input_and_forgetting_is_allowed(lstm: bytes, refusal: Callable[..., str]) -> None:
     assert refusal(lstm, inputs(p1=-1, p5=-1, p12=-1)) == ""
