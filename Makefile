@@ -23,23 +23,36 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/dev.stamp
-	$(BIN)/python benchmarks/runtime_overhead.py
-	$(BIN)/python benchmarks/one_image.py
-	$(BIN)/python benchmarks/feed.py
-	$(BIN)/python benchmarks/resume.py
+# What the long measurements are made with; for example: make bench DATA=cifar10.zip MODEL=net.tflite
+DATA ?= drawn
+MODEL ?= quickstart/run/int8.tflite
+IMAGE ?= quickstart/picture-1.jpg
+
+bench: $(VENV)/dev.stamp $(MODEL)
+	$(BIN)/python benchmarks/one_image.py $(MODEL) $(IMAGE)
+	$(BIN)/python benchmarks/runtime_overhead.py $(MODEL)
+	$(BIN)/python benchmarks/feed.py $(DATA)
+	$(BIN)/python benchmarks/resume.py $(DATA)
+
+quickstart/run/int8.tflite:
+	$(MAKE) quickstart
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else \
 	  f"edgecnn needs Python 3.11 or newer, but $(PYTHON) is {v[0]}.{v[1]}. Try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	$(PYTHON) -m venv $(VENV)
 
+# pip compiles what it installs, but not an editable checkout; without, every start would compile it again.
+COMPILE := $(BIN)/python -m compileall -q edgecnn converters calibration targets
+
 $(VENV)/all.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) --editable '.[all]'
+	$(COMPILE)
 	@touch $@
 
 $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) --editable '.[dev]'
+	$(COMPILE)
 	@touch $@ $(VENV)/all.stamp
 
 clean:
