@@ -6,6 +6,7 @@ from typing import Final
 
 from edgecnn.graph import schema
 from edgecnn.graph.safety.call import Call, Rule, Unsafe, called
+from edgecnn.graph.view import Tensor
 
 _MOST_ELEMENTS: Final = 2**31 - 1
 _LONGEST_LIST: Final = 16  # two numbers for each of 8 dimensions
@@ -79,13 +80,13 @@ def shaped_by(expected: Callable[[Call], Sequence[int] | None]) -> Rule:
 def kept(call: Call) -> Sequence[int] | None:
     """A function of single numbers keeps the shape."""
     tensor = call.inputs[0]
-    return None if tensor is None or tensor.is_dynamic else tensor.shape
+    return None if tensor is None or _is_open(tensor) else tensor.shape
 
 
 def inserted(call: Call) -> Sequence[int] | None:
     """ONE_HOT: a new axis as long as the depth."""
     indices, depth, axis = call.inputs[0], call.constant(1), call.operator.options.get("axis", 0)
-    if indices is None or indices.is_dynamic or depth is None or not -1 <= axis <= len(indices.shape):
+    if indices is None or _is_open(indices) or depth is None or not -1 <= axis <= len(indices.shape):
         return None
     place = len(indices.shape) if axis == -1 else axis
     return [*indices.shape[:place], depth[0], *indices.shape[place:]]
@@ -94,7 +95,7 @@ def inserted(call: Call) -> Sequence[int] | None:
 def broadcast(call: Call) -> Sequence[int] | None:
     """ADD and its like: sizes agree from the last dimension on, or are 1."""
     first, second = call.inputs[:2]
-    if first is None or second is None or first.is_dynamic or second.is_dynamic:
+    if first is None or second is None or _is_open(first) or _is_open(second):
         return None
     rank = max(len(first.shape), len(second.shape))
     padded_shapes = ((1,) * (rank - len(tensor.shape)) + tensor.shape for tensor in (first, second))
@@ -109,7 +110,7 @@ def broadcast(call: Call) -> Sequence[int] | None:
 def windowed(call: Call) -> Sequence[int] | None:
     """Convolution and pooling: the places a window has."""
     image, options = call.inputs[0], call.operator.options
-    if image is None or len(image.shape) != 4 or image.is_dynamic:
+    if image is None or len(image.shape) != 4 or _is_open(image):
         return None
     if options["padding"] not in schema.PADDINGS:
         raise Unsafe(f"its padding is {options['padding']}")
@@ -145,7 +146,7 @@ def _filters(call: Call, given: int, weights: tuple[int, ...]) -> int:
 def enlarged(call: Call) -> None:
     """TRANSPOSE_CONV: the image has the size that a convolution would make of the output."""
     made, weights, image, options = call.constant(0), call.inputs[1], call.inputs[2], call.operator.options
-    if made is None or weights is None or image is None or image.is_dynamic:
+    if made is None or weights is None or image is None or _is_open(image):
         return
     if len(made) != 4 or len(weights.shape) != 4 or len(image.shape) != 4:
         raise Unsafe(f"it turns {image.shape} into {tuple(made)} with weights {weights.shape}")
@@ -162,7 +163,7 @@ def enlarged(call: Call) -> None:
 def best(call: Call) -> Sequence[int] | None:
     """TOPK: so many of the last dimension."""
     count, tensor = call.constant(1), call.inputs[0]
-    if count is None or tensor is None or tensor.is_dynamic or not tensor.shape:
+    if count is None or tensor is None or _is_open(tensor):
         return None
     if not 1 <= count[0] <= tensor.shape[-1]:
         raise Unsafe(f"it takes the {count[0]} best of {tensor.shape[-1]}")
@@ -172,10 +173,9 @@ def best(call: Call) -> Sequence[int] | None:
 def sliced(call: Call) -> Sequence[int] | None:
     """SLICE: from where, and how many, -1 for the rest."""
     begin, size, tensor = call.constant(1), call.constant(2), call.inputs[0]
-    if begin is None or size is None or tensor is None or tensor.is_dynamic:
+    if begin is None or size is None or tensor is None or _is_open(tensor):
         return None
-    if len(begin) != len(tensor.shape) or len(size) != len(tensor.shape):
-        return None
+    _check_lengths(tensor, begin, size)
     shape = []
     for start, count, whole in zip(begin, size, tensor.shape, strict=True):
         count = whole - start if count == -1 else count
@@ -187,20 +187,18 @@ def sliced(call: Call) -> Sequence[int] | None:
 
 def strided(call: Call) -> Sequence[int] | None:
     """STRIDED_SLICE: as Python's [begin:end:step]; a shrunk dimension is one place, and vanishes."""
-    lists, tensor, options = (
-        [call.constant(place) for place in (1, 2, 3)],
-        call.inputs[0],
-        call.operator.options,
-    )
-    begin, end, step = lists
-    if begin is None or end is None or step is None or tensor is None or tensor.is_dynamic:
+    begin, end, step = (call.constant(place) for place in (1, 2, 3))
+    tensor, options = call.inputs[0], call.operator.options
+    if begin is None or end is None or step is None or tensor is None or _is_open(tensor):
         return None
     if not options or options["ellipsis_mask"] or options["new_axis_mask"] or options["offset"]:
         return None
-    if not len(begin) == len(end) == len(step) == len(tensor.shape):
-        return None
+    if not len(begin) == len(end) == len(step) <= len(tensor.shape):
+        raise Unsafe(
+            f"its lists of {len(begin)}, {len(end)} and {len(step)} numbers do not fit {tensor.shape}"
+        )
     shape = []
-    for axis, whole in enumerate(tensor.shape):
+    for axis, whole in enumerate(tensor.shape[: len(begin)]):
         if not step[axis]:
             raise Unsafe("it steps by 0")
         if options["shrink_axis_mask"] >> axis & 1:
@@ -210,14 +208,28 @@ def strided(call: Call) -> Sequence[int] | None:
         first = None if options["begin_mask"] >> axis & 1 else begin[axis]
         last = None if options["end_mask"] >> axis & 1 else end[axis]
         shape.append(len(range(*slice(first, last, step[axis]).indices(whole))))
-    return shape
+    return [*shape, *tensor.shape[len(begin) :]]
+
+
+def _is_open(tensor: Tensor) -> bool:
+    """Whether the shape is only known at run time; old converters then wrote none at all."""
+    return tensor.is_dynamic or (not tensor.shape and not tensor.is_constant)
+
+
+def _check_lengths(tensor: Tensor, *lists: Sequence[int]) -> None:
+    for numbers in lists:
+        if len(numbers) != len(tensor.shape):
+            raise Unsafe(
+                f"its list of {len(numbers)} numbers does not fit {called(tensor)} of {tensor.shape}"
+            )
 
 
 def padded(call: Call) -> Sequence[int] | None:
     """PAD: a pair of numbers per dimension."""
     pads, image = call.constant(1), call.inputs[0]
-    if pads is None or image is None or len(pads) != 2 * len(image.shape):
+    if pads is None or image is None or _is_open(image):
         return None
+    _check_lengths(image, pads[::2], pads[1::2])
     if min(pads, default=0) < 0:
         return pads
     return [
@@ -228,15 +240,16 @@ def padded(call: Call) -> Sequence[int] | None:
 def tiled(call: Call) -> Sequence[int] | None:
     """TILE: a factor per dimension."""
     times, image = call.constant(1), call.inputs[0]
-    if times is None or image is None or len(times) != len(image.shape):
+    if times is None or image is None or _is_open(image):
         return None
+    _check_lengths(image, times)
     return [size * count for size, count in zip(image.shape, times, strict=True)]
 
 
 def resized(call: Call) -> Sequence[int] | None:
     """RESIZE: height and width."""
     size, image = call.constant(1), call.inputs[0]
-    if size is None or image is None or len(size) != 2 or len(image.shape) != 4:
+    if size is None or image is None or _is_open(image) or len(size) != 2 or len(image.shape) != 4:
         return None
     return [image.shape[0], *size, image.shape[3]]
 

@@ -180,6 +180,38 @@ def test_a_slice_stays_inside(
     assert reason in found if reason else found == ""
 
 
+@pytest.mark.parametrize(
+    ("kind", "lists", "reason"),
+    [
+        ("SLICE", ([0, 0], [1, 1]), "its list of 2 numbers does not fit tensor 0 (in0) of (2, 3, 4)"),
+        ("TILE", ([1, 1],), "its list of 2 numbers does not fit"),
+        (
+            "STRIDED_SLICE",
+            ([0] * 4, [1] * 4, [1] * 4),
+            "its lists of 4, 4 and 4 numbers do not fit (2, 3, 4)",
+        ),
+        ("STRIDED_SLICE", ([0], [1, 1], [1]), "its lists of 1, 2 and 1 numbers"),
+        ("STRIDED_SLICE", ([0, 0, 0], [1, 1, 1], [1, 0, 1]), "it steps by 0"),
+        ("STRIDED_SLICE", ([0], [1], [1]), ""),
+    ],
+)
+def test_lists_of_another_length_are_named(
+    write: ModuleType, refusal: Callable[..., str], kind: str, lists: tuple[list[int], ...], reason: str
+) -> None:
+    options = {"SLICE": "Slice", "TILE": "Tile", "STRIDED_SLICE": "StridedSlice"}[kind]
+    inputs = [write.T((2, 3, 4)), *(write.shape_of(*values) for values in lists)]
+    found = refusal(write.one(kind, inputs, [write.T((1, 3, 4))], options))
+    assert reason in found if reason else found == ""
+
+
+def test_a_shape_that_an_old_converter_left_out_is_left_to_the_kernel(
+    write: ModuleType, refusal: Callable[..., str]
+) -> None:
+    t = write.T
+    assert refusal(write.one("RELU", [t(())], [t((1, 2))])) == ""
+    assert refusal(write.one("ADD", [t(()), t((2,))], [t((2, 2))], "Add")) == ""
+
+
 def test_what_is_only_known_at_run_time_is_left_to_the_kernel(
     write: ModuleType, refusal: Callable[..., str]
 ) -> None:
