@@ -17,6 +17,12 @@ def add_to(app: typer.Typer) -> None:
             "edgecnn train photos/ --model efficientnet_lite0 --pretrained --out runs/second",
         )
     )(train)
+    app.command(
+        epilog=text.examples(
+            "edgecnn pretrained efficientnet_lite0 --out runs/lite0",
+            "edgecnn pretrained efficientnet_lite1 --weights efficientnet-lite1.pth --out runs/lite1",
+        )
+    )(pretrained)
 
 
 def train(
@@ -66,6 +72,19 @@ def train(
         progress=lambda now: text.progress(line(now)),
     )  # fmt: skip
     _show(run, as_json)
+
+
+def pretrained(
+    model: Annotated[str, Argument(help="A network with ImageNet weights; `edgecnn models` says which.")],
+    out: Annotated[Path, Option(help="The run folder to write.")],
+    weights: Annotated[Path | None, Option(help="A PyTorch file instead of the installed package.")] = None,
+    force: Annotated[bool, Option("--force", help="Replace the run that is there.")] = False,
+) -> None:
+    """Write a network as its authors trained it on ImageNet: a run that can be converted as it is."""
+    from edgecnn.training.published import write_published
+
+    run = write_published(model, out=out, weights=weights, force=force)
+    text.show(f"{run.path}  next: edgecnn convert {run.path} --float32")
 
 
 def _recipe(model: str, dataset: Any, size: str | None, pretrained: str, chosen: dict[str, Any]) -> Any:

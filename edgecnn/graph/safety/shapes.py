@@ -237,6 +237,18 @@ def padded(call: Call) -> Sequence[int] | None:
     ]
 
 
+def permuted(call: Call) -> Sequence[int] | None:
+    """TRANSPOSE: every dimension once, in another order."""
+    order, tensor = call.constant(1), call.inputs[0]
+    if order is None or tensor is None or _is_open(tensor):
+        return None
+    rank = len(tensor.shape)
+    places = [axis + rank if axis < 0 else axis for axis in order]
+    if sorted(places) != list(range(rank)):
+        raise Unsafe(f"it orders {rank} dimensions as {tuple(order)}")
+    return [tensor.shape[place] for place in places]
+
+
 def tiled(call: Call) -> Sequence[int] | None:
     """TILE: a factor per dimension."""
     times, image = call.constant(1), call.inputs[0]

@@ -43,6 +43,7 @@ VERBS = [
     "quickstart",
     "inspect",
     "models",
+    "pretrained",
 ]
 
 

@@ -66,6 +66,8 @@ def both(*changes: Callable[[Any], None]) -> Callable[[Any], None]:
             "uint32 (2,), is no list",
         ),
         ("reverse", shape(0, 1, 4, 0, 4), "is empty"),
+        ("transpose", numbers(1, [0, 3, 1, 1]), "it orders 4 dimensions as (0, 3, 1, 1)"),
+        ("transpose", numbers(1, [0, 3, 1, 9]), "it orders 4 dimensions as (0, 3, 1, 9)"),
         ("topk", numbers(1, [0]), "it takes the 0 best of 7"),
         ("topk", numbers(1, [8]), "it takes the 8 best of 7"),
         (
