@@ -44,7 +44,7 @@ def listing(
     *,
     classes: int = 1000,
     channels: int = 3,
-    names: Iterable[str] = tuple(ZOO),
+    names: Iterable[str] | None = None,
 ) -> list[Row]:
     """Count every network of the zoo that images of this size fit into.
 
@@ -53,12 +53,12 @@ def listing(
         width: of the images, in pixels.
         classes: number of logits.
         channels: 3, or 1 for gray.
-        names: which networks.
+        names: which networks; None is all.
 
     Raises:
         TrainingError: an unknown name, or a size that no image has.
     """
-    networks = [find(name) for name in names]
+    networks = [find(name) for name in (ZOO if names is None else names)]
     fitting = [network for network in networks if min(height, width) >= network.smallest]
     rows = []
     for network in fitting:
