@@ -10,6 +10,8 @@ from typing import Any
 
 import typer
 
+_LOG_SECONDS = 10.0
+
 
 def examples(*lines: str) -> str:
     """Command lines for the end of a help page, one paragraph each."""
@@ -65,12 +67,13 @@ def tell(text: str) -> None:
 
 
 def progress(text: str) -> None:
-    """What is going on, to standard error: one line that replaces itself on a terminal."""
+    """What is going on, to standard error: one line that replaces itself; in a log, one every ten seconds."""
     if sys.stderr.isatty():
         sys.stderr.write(f"\r\x1b[K{text}")
         sys.stderr.flush()
         _Line.open = True
-    else:
+    elif _Line.due <= (now := monotonic()):
+        _Line.due = now + _LOG_SECONDS
         typer.echo(text, err=True)
 
 
@@ -163,6 +166,7 @@ def size_wh(given: str | None) -> tuple[int, int] | None:
 
 class _Line:
     open = False
+    due = 0.0
 
 
 def _end_line() -> None:
