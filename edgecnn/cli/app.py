@@ -35,8 +35,8 @@ class Verbs(TyperGroup):
         except EdgecnnError as error:
             _say(str(error))
             raise typer.Exit(1) from None
-        except KeyboardInterrupt:
-            _say("interrupted")
+        except KeyboardInterrupt as error:
+            _say(str(error) or "interrupted")
             raise typer.Exit(130) from None
         except BrokenPipeError:
             # The reader of our output has gone, as in `edgecnn … | head`: nothing is left to say to it.

@@ -1,5 +1,6 @@
 """`edgecnn train`: labelled images in, a run folder out."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,6 +49,9 @@ def train(
         bool, Option("--pretrained", help="Start from ImageNet weights (extra `pretrained`).")
     ] = False,
     weights: Annotated[Path | None, Option(help="Start from this weight file instead.")] = None,
+    no_flip: Annotated[
+        bool, Option("--no-flip", help="Do not mirror images: for text, arrows, signs.")
+    ] = False,
     seed: Annotated[int, Option(help="Of weights, order and augmentation.")] = 0,
     resume: Annotated[bool, Option("--resume", help="Continue an interrupted run.")] = False,
     force: Annotated[bool, Option("--force", help="Replace the run that is there.")] = False,
@@ -61,7 +65,13 @@ def train(
 
     splits = training_splits(data, seed=seed)
     chosen = {"width": width, "epochs": epochs, "batch": batch, "rate": rate, "optimizer": optimizer}
-    chosen |= {"precision": precision, "seed": seed, "color": color, "fit": fit}
+    chosen |= {
+        "flip": False if no_flip else None,
+        "precision": precision,
+        "seed": seed,
+        "color": color,
+        "fit": fit,
+    }
     recipe = (
         None
         if resume
@@ -91,7 +101,9 @@ def _recipe(model: str, dataset: Any, size: str | None, pretrained: str, chosen:
     from edgecnn.training.recipe import default
 
     given = {name: value for name, value in chosen.items() if value is not None}
-    return default(model, dataset, size_wh=text.size_wh(size), pretrained=pretrained, **given)
+    flip = given.pop("flip", None)
+    recipe = default(model, dataset, size_wh=text.size_wh(size), pretrained=pretrained, **given)
+    return recipe if flip is None else replace(recipe, augment=replace(recipe.augment, flip=flip))
 
 
 def _show(run: Any, as_json: bool) -> None:
