@@ -29,8 +29,10 @@ def add_to(app: typer.Typer) -> None:
 def train(
     data: Annotated[str, Argument(help="Folder, zip or tar of images (a subfolder per class), or 'drawn'.")],
     out: Annotated[Path, Option(help="The run folder to write.")],
-    model: Annotated[str, Option(help="A network; `edgecnn models` lists them.")] = "mobilenet_v2",
-    width: Annotated[float, Option(help="Multiplies the number of filters.")] = 1.0,
+    model: Annotated[
+        str | None, Option(help="A network; `edgecnn models` lists them. (Default: mobilenet_v2.)")
+    ] = None,
+    width: Annotated[float | None, Option(help="Multiplies the number of filters. (Default: 1.)")] = None,
     size: Annotated[
         str | None, Option(help="Input in pixels, WxH or one number. (Default: the images' own.)")
     ] = None,
@@ -52,8 +54,11 @@ def train(
     no_flip: Annotated[
         bool, Option("--no-flip", help="Do not mirror images: for text, arrows, signs.")
     ] = False,
-    seed: Annotated[int, Option(help="Of weights, order and augmentation.")] = 0,
-    resume: Annotated[bool, Option("--resume", help="Continue an interrupted run.")] = False,
+    seed: Annotated[int | None, Option(help="Of weights, order and augmentation. (Default: 0.)")] = None,
+    resume: Annotated[
+        bool,
+        Option("--resume", help="Continue an interrupted run; other options, if given, must be its own."),
+    ] = False,
     force: Annotated[bool, Option("--force", help="Replace the run that is there.")] = False,
     skip_unreadable: Annotated[bool, Option("--skip-unreadable", help="Leave broken images out.")] = False,
     as_json: Annotated[bool, Option("--json", help="Print the outcome as one JSON object.")] = False,
@@ -63,20 +68,13 @@ def train(
     from edgecnn.training.fit import train as fit_network
     from edgecnn.training.progress import line
 
-    splits = training_splits(data, seed=seed)
-    chosen = {"width": width, "epochs": epochs, "batch": batch, "rate": rate, "optimizer": optimizer}
-    chosen |= {
-        "flip": False if no_flip else None,
-        "precision": precision,
-        "seed": seed,
-        "color": color,
-        "fit": fit,
-    }
-    recipe = (
-        None
-        if resume
-        else _recipe(model, splits[0], size, "imagenet" if pretrained else str(weights or ""), chosen)
-    )
+    chosen: dict[str, Any] = {"model": model, "size": size, "width": width, "color": color, "fit": fit}
+    chosen |= {"epochs": epochs, "batch": batch, "rate": rate, "optimizer": optimizer, "precision": precision}
+    chosen |= {"flip": False if no_flip else None, "seed": seed}
+    chosen |= {"pretrained": "imagenet" if pretrained else None if weights is None else str(weights)}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    splits = training_splits(data, seed=given.get("seed", _own_seed(out) if resume else 0))
+    recipe = None if resume and not given else _recipe(splits[0], given)
     run = fit_network(
         splits, recipe, out=out, resume=resume, force=force, skip_unreadable=skip_unreadable,
         progress=lambda now: text.progress(line(now)),
@@ -97,13 +95,22 @@ def pretrained(
     text.show(f"{run.path}  next: edgecnn convert {run.path} --float32")
 
 
-def _recipe(model: str, dataset: Any, size: str | None, pretrained: str, chosen: dict[str, Any]) -> Any:
+def _recipe(dataset: Any, given: dict[str, Any]) -> Any:
     from edgecnn.training.recipe import default
 
-    given = {name: value for name, value in chosen.items() if value is not None}
+    model, size = given.pop("model", "mobilenet_v2"), text.size_wh(given.pop("size", None))
     flip = given.pop("flip", None)
-    recipe = default(model, dataset, size_wh=text.size_wh(size), pretrained=pretrained, **given)
+    recipe = default(model, dataset, size_wh=size, **given)
     return recipe if flip is None else replace(recipe, augment=replace(recipe.augment, flip=flip))
+
+
+def _own_seed(out: Path) -> int:
+    """The seed of the run that is there; 0 where there is none, which is then said by whoever resumes it."""
+    from edgecnn.runs import Run
+    from edgecnn.training.recipe import from_json
+
+    path = Run(out).recipe
+    return from_json(path.read_text(encoding="utf-8"), str(path)).seed if path.is_file() else 0
 
 
 def _show(run: Any, as_json: bool) -> None:

@@ -195,7 +195,7 @@ def test_a_reader_that_goes_away_is_no_error(colours_model, colours_data):
 @pytest.mark.slow
 def test_a_training_that_is_interrupted_says_how_to_go_on_and_goes_on(tmp_path):
     words = ("train", "drawn?size=32x32&train=400&val=40&test=4", "--model", "resnet8", "--no-flip")
-    process = start(*words, "--epochs", 200, "--out", tmp_path / "run")
+    process = start(*words, "--seed", 3, "--epochs", 200, "--out", tmp_path / "run")
     while not list((tmp_path / "run").glob("checkpoints/*")) and process.poll() is None:
         time.sleep(0.2)
     process.send_signal(signal.SIGINT)
@@ -203,6 +203,9 @@ def test_a_training_that_is_interrupted_says_how_to_go_on_and_goes_on(tmp_path):
     assert process.returncode == 130, errors
     assert "--resume" in errors.strip().splitlines()[-1]
     assert json.loads((tmp_path / "run" / "recipe.json").read_text())["augment"]["flip"] is False
+    said = edgecnn(*words, "--epochs", 100, "--out", tmp_path / "run", "--resume")
+    assert said.exit_code == 1
+    assert "another recipe: epochs" in said.stderr
     process = start(words[0], words[1], "--out", tmp_path / "run", "--resume")
     while "epoch" not in (line := process.stderr.readline()) and line:
         pass
