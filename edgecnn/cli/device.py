@@ -49,9 +49,8 @@ def run(
     as_json: _Json = False,
 ) -> None:
     """Say what a model sees in images, folders and videos."""
-    with text.without_garbage_collection():
-        from edgecnn.runtime.loop import run as run_model
-        from edgecnn.runtime.model import load
+    from edgecnn.runtime.loop import run as run_model
+    from edgecnn.runtime.model import load
 
     words: Any = {
         "labels": labels,

@@ -1,10 +1,8 @@
 """Plain text for a terminal: aligned tables, shares, sizes, progress on one line."""
 
-import gc
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
 from typing import Any
 
@@ -75,16 +73,6 @@ def progress(text: str) -> None:
     elif _Line.due <= (now := monotonic()):
         _Line.due = now + _LOG_SECONDS
         typer.echo(text, err=True)
-
-
-@contextmanager
-def without_garbage_collection() -> Iterator[None]:
-    """For imports: they make many objects that stay, so that searching them for garbage is time lost."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def counted(what: str) -> Callable[[int, int], None]:
