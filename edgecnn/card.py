@@ -94,6 +94,8 @@ class Card:
         lineage: one line for each step that made the file, oldest first.
         metrics: what was measured, by name, such as {"top1": 0.93}.
         checks: golden inputs and outputs for the self-test; JSON values.
+        certificate: what the conversion's gate found, and on which images; {} where nothing was judged. JSON
+            values; `converters.gate` writes it.
         format: version of this layout.
     """
 
@@ -106,6 +108,7 @@ class Card:
     lineage: tuple[str, ...] = ()
     metrics: Mapping[str, float] = field(default_factory=dict)
     checks: tuple[Mapping[str, Any], ...] = ()
+    certificate: Mapping[str, Any] = field(default_factory=dict)
     format: int = FORMAT
 
     def __post_init__(self) -> None:
@@ -191,7 +194,7 @@ def _checked(raw: object, kind: type, what: str) -> dict[str, Any]:
     wanted: dict[str, tuple[type, ...]] = {
         **dict.fromkeys(("name", "task", "color", "fit", "resize"), (str,)),
         **dict.fromkeys(("labels", "lineage", "checks", "mean", "std"), (list,)),
-        **dict.fromkeys(("outputs", "options", "metrics", "input"), (dict,)),
+        **dict.fromkeys(("outputs", "options", "metrics", "certificate", "input"), (dict,)),
     }
     for name, value in raw.items():
         if name in wanted and not isinstance(value, wanted[name]):
