@@ -1,4 +1,4 @@
-"""What a data set IS: images that can be read, each with what a person says about it.
+"""What a data set IS: images that can be read, each with what a person says about it, if anyone did.
 
 This module knows nothing about files, formats or drawing: `edgecnn.data` opens data sets, the readers
 beside this module make them. Truth is a result (`edgecnn.results`) whose scores are 1.
@@ -38,11 +38,12 @@ class Sample:
 
     Attributes:
         image: the image, not yet read.
-        truth: what is in it: `Classes`, `Boxes`, `Mask`, `Values` or `Embedding`, by the data set's task.
+        truth: what is in it: `Classes`, `Boxes`, `Mask`, `Values` or `Embedding`, by the data set's task;
+            None where nobody said (`edgecnn.data.unlabelled`).
     """
 
     image: ImageSource
-    truth: Result
+    truth: Result | None
 
     def read(self) -> Image:
         """The image, (h, w, 3) uint8 BGR: see `ImageSource.read`."""
@@ -55,7 +56,7 @@ class Dataset:
 
     Attributes:
         name: what it is called in reports: the file's or folder's name.
-        task: a key of `edgecnn.tasks.TASKS`.
+        task: a key of `edgecnn.tasks.TASKS`, or `edgecnn.data.unlabelled.UNLABELLED`.
         labels: all names that the truth can have; an id is an index into them. Unique.
         samples: the samples, in an order that never changes; may be made when asked for.
         split: "train", "val", "test", or None where the data set is everything there is.

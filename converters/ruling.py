@@ -1,0 +1,223 @@
+"""Which losses a file may have: the gate's rules, from counts to an outcome.
+
+Overall, a drop that is observed beyond the budget is refused. One inside must be proven: Tango's one-sided
+bound for matched pairs (`edgecnn.evaluation.paired`) must lie inside too.
+
+Classes have fewer images, and the worst of many looks bad by chance. A class is refused when its drop lies
+beyond the budget, its own images say that this is no even toss (McNemar's test), and it is not what the worst
+of so many classes shows if it fares like the others (Bonferroni). That all classes are inside is proven when
+each one is, at the same confidence: no correction is needed to prove a claim about all (intersection-union
+test; R. L. Berger, 1982, Technometrics 24, 295-300).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+
+from converters.certificate import Budget, ClassRow, Outcome
+from edgecnn.evaluation import paired
+from edgecnn.evaluation.paired import CONFIDENCE, chance_among_alike, chance_of_loss, upper_bound
+from edgecnn.tasks.classification import wilson
+
+_CHANCE = 1 - CONFIDENCE
+_MOST_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What was counted over some images, or over those of one class (`label`)."""
+
+    images: int
+    reference_right: int
+    lost: int
+    gained: int
+    label: str = ""
+
+    @property
+    def drop(self) -> float:
+        """In points."""
+        return 100 * (self.lost - self.gained) / self.images
+
+    @property
+    def at_most(self) -> float:
+        """The largest drop that the images leave possible, in points."""
+        return 100 * upper_bound(self.lost, self.gained, self.images)
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """See `converters.certificate.Verdict` for what the fields mean."""
+
+    outcome: Outcome
+    reasons: tuple[str, ...]
+    notes: tuple[str, ...]
+    may_be_written: bool
+    another_may_pass: bool
+    classes: tuple[ClassRow, ...]
+
+
+def rule(
+    whole: Tally,
+    classes: Sequence[Tally],
+    budget: Budget,
+    *,
+    is_labelled: bool = True,
+    contradictions: Sequence[str] = (),
+    missing: Sequence[str] = (),
+    broken: str = "",
+) -> Ruling:
+    """Decide whether a file keeps its promise.
+
+    Args:
+        whole: over all images.
+        classes: over the images of each class that has any.
+        budget: what is allowed.
+        is_labelled: people said what the images show.
+        contradictions: see `converters.reference.Reference.contradictions`.
+        missing: labels of the data set without an image.
+        broken: how the outputs are ruined, where they are.
+    """
+    judged = judge_classes(classes, budget, is_labelled=is_labelled)
+    refused, unproven, stated, notes = [], [], [], []
+    if broken:
+        refused.append(broken)
+    if contradictions:
+        refused.append(_contradiction(contradictions))
+    overall = _overall(whole, budget, is_labelled)
+    if overall and overall[0] == "refused":
+        refused.append(overall[1])
+    elif overall:
+        unproven.append(overall[1])
+        stated.append(budget.drop_stated)
+    worst = [row for row in judged if row.state == "refused"]
+    if worst:
+        refused.append(_classes_line(worst, budget))
+    open_classes = [row for row in judged if row.state == "unproven"]
+    if line := _unproven_classes(open_classes, judged, missing, budget):
+        if budget.class_drop_stated:
+            unproven.append(line)
+            stated.append(True)
+        else:
+            notes.append(line)
+    outcome: Outcome = "refused" if refused else "unproven" if unproven else "certified"
+    return Ruling(
+        outcome=outcome,
+        reasons=(*refused, *unproven),
+        notes=tuple(notes),
+        may_be_written=not refused and not any(stated),
+        another_may_pass=not contradictions and not _is_hopeless(whole, judged, missing, budget),
+        classes=tuple(judged),
+    )
+
+
+def judge_classes(classes: Sequence[Tally], budget: Budget, *, is_labelled: bool = True) -> list[ClassRow]:
+    """How each class fared, the worst first."""
+    usual = median([one.reference_right / one.images for one in classes]) if classes else 0.0
+    rows = []
+    for one in classes:
+        at_most = one.at_most
+        row = ClassRow(
+            one.label, one.images, one.reference_right, one.lost, one.gained, one.drop, at_most, "proven"
+        )
+        if one.drop > budget.max_class_drop and not _may_be_chance(one, classes, budget):
+            row = replace(row, state="refused", why=f"beyond {budget.max_class_drop:g} points")
+        elif why := _doubt(one, at_most, budget, usual if is_labelled else 0.0):
+            row = replace(row, state="unproven", why=why)
+        rows.append(row)
+    order = {"refused": 0, "unproven": 1, "proven": 1}
+    return sorted(rows, key=lambda row: (order[row.state], -row.drop, -row.at_most, row.label))
+
+
+def _may_be_chance(one: Tally, classes: Sequence[Tally], budget: Budget) -> bool:
+    """Whether such a loss may befall the worst of so many classes although it is inside, like the others."""
+    if chance_of_loss(one.lost, one.gained) > _CHANCE:
+        return True
+    if len(classes) == 1:
+        return False
+    others = sum(each.images for each in classes) - one.images + 1
+    gained = (sum(each.gained for each in classes) - one.gained + 0.5) / others
+    lost = (sum(each.lost for each in classes) - one.lost + 0.5) / others
+    lost = min(lost, gained + budget.max_class_drop / 100, 0.999)  # others beyond the budget excuse none
+    chance = chance_among_alike(one.lost, one.gained, one.images, max(lost, 1e-9), min(gained, 0.999))
+    return chance * len(classes) > _CHANCE
+
+
+def _doubt(one: Tally, at_most: float, budget: Budget, usual: float) -> str:
+    """Why the class is not proven to be inside the budget; "" where it is."""
+    share = one.reference_right / one.images
+    most_possible = wilson(one.reference_right, one.images)[1]
+    if 100 * share <= budget.max_class_drop or most_possible < usual / 2:
+        return f"the float model is right on only {share:.0%} of it"
+    if at_most <= budget.max_class_drop:
+        return ""
+    if 100 / one.images > budget.max_class_drop:
+        return f"{one.images} images: one weighs {100 / one.images:.1f} points"
+    return f"up to {at_most:.1f} points are possible"
+
+
+def _overall(whole: Tally, budget: Budget, is_labelled: bool) -> tuple[Outcome, str] | None:
+    """Where the whole stands, if not proven inside."""
+    drop, allowed = whole.drop, f"allowed are {budget.max_drop:g}"
+    after = whole.reference_right - whole.lost + whole.gained
+    if is_labelled:
+        found = (
+            f"loses {drop:.2f} points of accuracy ({whole.reference_right / whole.images:.1%} to "
+            f"{after / whole.images:.1%} on {whole.images} images)"
+        )
+    else:
+        found = f"answers otherwise than the float model on {drop:.2f} % of {whole.images} images"
+    if drop > budget.max_drop:
+        one_decides = 100 / whole.images > budget.max_drop
+        if one_decides and chance_of_loss(whole.lost, whole.gained) > _CHANCE:
+            return "unproven", f"{found}; {allowed}, but one image weighs {100 / whole.images:.1f} points"
+        return "refused", f"{found}; {allowed}"
+    at_most = whole.at_most
+    if at_most <= budget.max_drop:
+        return None
+    wanted = paired.needed(whole.lost, whole.gained, whole.images, budget.max_drop / 100)
+    more = f"about {wanted} images would prove it" if wanted else "no number of images would prove it"
+    return (
+        "unproven",
+        f"{found}, but up to {at_most:.2f} are possible; {allowed}; like this, {more}",
+    )
+
+
+def _classes_line(rows: Sequence[ClassRow], budget: Budget) -> str:
+    named = ", ".join(
+        f"{row.label!r} {row.drop:.1f} points ({row.reference_right / row.images:.1%} to "
+        f"{row.right / row.images:.1%} of {row.images} images)"
+        for row in rows[:_MOST_NAMED]
+    )
+    more = f" and {len(rows) - _MOST_NAMED} more" if len(rows) > _MOST_NAMED else ""
+    return f"class {named}{more}: allowed are {budget.max_class_drop:g} in a class"
+
+
+def _unproven_classes(
+    rows: Sequence[ClassRow], judged: Sequence[ClassRow], missing: Sequence[str], budget: Budget
+) -> str:
+    if not rows and not missing:
+        return ""
+    named = [f"{row.label!r} ({row.why})" for row in rows] + [f"{label!r} (no images)" for label in missing]
+    more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
+    return (
+        f"not proven to lose at most {budget.max_class_drop:g} points: {len(named)} of "
+        f"{len(judged) + len(missing)} classes: {', '.join(named[:_MOST_NAMED])}{more}"
+    )
+
+
+def _contradiction(lines: Sequence[str]) -> str:
+    more = f" and {len(lines) - _MOST_NAMED} more" if len(lines) > _MOST_NAMED else ""
+    return (
+        f"the validation data contradict the run: the float model's {', '.join(lines[:_MOST_NAMED])}{more}. "
+        "Are labels shuffled, or are these other data?"
+    )
+
+
+def _is_hopeless(whole: Tally, rows: Sequence[ClassRow], missing: Sequence[str], budget: Budget) -> bool:
+    """Whether not even a file equal to the float model could pass: the images are too few, or no good."""
+    if budget.drop_stated and 100 * upper_bound(0, 0, whole.images) > budget.max_drop:
+        return True
+    if not budget.class_drop_stated:
+        return False
+    few = any(100 * upper_bound(0, 0, row.images) > budget.max_class_drop for row in rows)
+    return bool(missing) or few or any(row.why.startswith("the float model") for row in rows)
