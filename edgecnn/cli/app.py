@@ -29,12 +29,12 @@ class Verbs(TyperGroup):
     """The command group: an error meant for people becomes one line and an exit code."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; exit 1 on an `EdgecnnError` or a full disk, 130 on Ctrl-C."""
+        """Run the command; exit as an `EdgecnnError` says, 1 on a full disk, 130 on Ctrl-C."""
         try:
             return super().invoke(ctx)
         except EdgecnnError as error:
             _say(str(error))
-            raise typer.Exit(1) from None
+            raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt as error:
             _say(str(error) or "interrupted")
             raise typer.Exit(130) from None
