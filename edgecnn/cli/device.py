@@ -26,6 +26,9 @@ def add_to(app: typer.Typer) -> None:
     app.command(
         epilog=text.examples("edgecnn bench cats.tflite", "edgecnn bench runs/cats --threads 4 --runs 1000")
     )(bench)
+    app.command(
+        epilog=text.examples("edgecnn selftest cats.tflite", "edgecnn selftest cats.tflite --threads 4")
+    )(selftest)
     app.command(epilog=text.examples("edgecnn doctor", "edgecnn doctor --json"))(doctor)
 
 
@@ -98,6 +101,21 @@ def bench(
         _show_bench([timed for timed, _ in found])
 
 
+def selftest(
+    model: Annotated[Path, Argument(help="A .tflite file that `edgecnn convert` made.")],
+    threads: _Threads = 1,
+    backend: _Backend = None,
+    as_json: _Json = False,
+) -> None:
+    """Prove that this device computes what was computed when the file was made; exits 1 if not."""
+    from edgecnn.runtime.selftest import selftest as prove
+
+    found = prove(model, threads=threads, backend=backend)
+    text.show_json(found.as_dict()) if as_json else _show_selftest(found)
+    if not found.passed:
+        raise typer.Exit(1)
+
+
 def doctor(as_json: _Json = False) -> None:
     """Say what is installed, what computes, and what is in the way."""
     from edgecnn.runtime.doctor import doctor as examine
@@ -121,6 +139,16 @@ def _show_seen(seen: Any, top: int) -> None:
     text.show(f"{seen.frame.name}  {t.total_ms:.2f} ms")
     text.show("\n".join(f"  {r['score']:7.2%}  {r['label']}" for r in seen.result.records(top)))
     text.each_shown([f"  {seen.picture}"] if seen.picture else [])
+
+
+def _show_selftest(found: Any) -> None:
+    for row in found.rows:
+        where = f"image {row.image}: " if row.image else ""
+        text.show(f"{_MARK['ok' if row.passed else 'problem']} {where}{row.stage}: {row.found}")
+        text.each_shown([f"    {row.advice}"] if row.advice else [])
+    same = "computes what it computed at home" + (", to the last bit" if found.equal else "")
+    verdict = same if found.passed else "does NOT compute what it computed at home"
+    text.show(f"{found.model}: {verdict} ({found.backend}; at home {found.computed_by})")
 
 
 def _show_bench(found: list[Any]) -> None:
