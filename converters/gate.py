@@ -13,7 +13,7 @@ from math import inf, log10, nan
 import numpy as np
 
 from converters.certificate import HEADER, Budget, ClassRow, Signal, Verdict
-from converters.reference import Answers, Reference, judging, probabilities, rows, sha256
+from converters.reference import UNKNOWN, Answers, Reference, judging, probabilities, rows, sha256
 from converters.ruling import Tally, rule
 from edgecnn.errors import ConversionError, ModelError
 from edgecnn.evaluation.agreement import UNDECIDED, compare
@@ -52,12 +52,11 @@ def judge(
     watch = _run(reference, candidate, progress)
     answers = Answers(np.concatenate(watch.decisions), np.concatenate(watch.confidence))
     truths, before = reference.truths, reference.answers
-    known = truths != UNDECIDED
-    right: Array = (answers.decisions == truths) & known
-    reference_right: Array = (before.decisions == truths) & known
+    right: Array = np.equal(answers.decisions, truths)
+    reference_right: Array = np.equal(before.decisions, truths)
     whole = _tally(right, reference_right, np.full(len(truths), True))
     labels = reference.card.labels
-    present = [int(number) for number in np.unique(truths) if number != UNDECIDED]
+    present = [int(number) for number in np.unique(truths) if number != UNKNOWN]
     classes = [_tally(right, reference_right, truths == number, labels[number]) for number in present]
     seen = {labels[number] for number in present}
     ruling = rule(

@@ -8,7 +8,6 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from statistics import NormalDist
 from typing import Self, TypeAlias
 
 import numpy as np
@@ -21,15 +20,19 @@ from edgecnn.data.unlabelled import UNLABELLED
 from edgecnn.errors import ConversionError, DataError, ModelError
 from edgecnn.evaluation.agreement import UNDECIDED, decide
 from edgecnn.evaluation.judge import Judged, Progress
-from edgecnn.evaluation.paired import CONFIDENCE
+from edgecnn.evaluation.paired import CONFIDENCE, chance_of_at_least
 from edgecnn.evaluation.reading import Reading
 from edgecnn.image import Array
 from edgecnn.results import Classes
 from edgecnn.runtime.model import Model
-from edgecnn.tasks.classification import softmax, wilson
+from edgecnn.tasks.classification import softmax
 
 MEMORY = 64 << 20
 """Bytes that the kept outputs may take: 1.6 million images of 10 labels, 16,000 of 1000."""
+
+
+UNKNOWN = -2
+"""The truth of an image that nobody knows: no model's decision, not even `UNDECIDED`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +85,8 @@ class Reference:
         dataset: the images that are judged, cut to what memory holds.
         outputs: (n, k) float32, the judged output of each image, in real units.
         answers: what they come down to.
-        truths: (n,) int64, the label of each image; where nobody labelled it, the float model's decision.
+        truths: (n,) int64, the label of each image; where nobody labelled it, the float model's decision,
+            or `UNKNOWN` where it is undecided.
         data: which images these were; with labels, the fingerprint is the one that `evaluate` gives.
         model_sha256: of the float model without its card.
         record: the recall of each class that training recorded; {} where not known.
@@ -135,7 +139,7 @@ class Reference:
         columns = np.array([numbers[label] for label in dataset.labels], np.int64)
         digest = hashlib.sha256("\n".join(dataset.labels).encode())
         outputs: Array | None = None
-        truths = np.full(len(dataset), UNDECIDED, np.int64)
+        truths = np.full(len(dataset), UNKNOWN, np.int64)
         count = 0
         with Reading(dataset.samples, skip_unreadable=skip_unreadable) as reading:
             for sample, row in rows(model, reading, role, progress=progress, total=len(dataset)):
@@ -162,7 +166,7 @@ class Reference:
             dataset=dataset,
             outputs=outputs[:count],
             answers=answers,
-            truths=answers.decisions if dataset.task == UNLABELLED else truths[:count],
+            truths=_decided(answers) if dataset.task == UNLABELLED else truths[:count],
             data=Judged(dataset.name, dataset.split, count, digest.hexdigest()),
             model_sha256=sha256(model),
             record=dict(record or {}),
@@ -178,7 +182,7 @@ class Reference:
         """Where the images contradict what training recorded: one line each, () where they do not.
 
         A class counts if its recall lies more than `tolerance` below the record and chance does not explain
-        it: Wilson's bound, at a confidence that allows for the number of classes. So does accuracy as a
+        it: an exact binomial test that allows for the number of classes (Bonferroni). So does accuracy as a
         whole, compared with what the record leads to expect of these images.
 
         Args:
@@ -191,19 +195,28 @@ class Reference:
         seen = [int(number) for number in np.unique(self.truths) if labels[number] in self.record]
         if not seen:
             return ()
-        z = NormalDist().inv_cdf(1 - (1 - CONFIDENCE) / (len(seen) + 1))
+        least_chance = (1 - CONFIDENCE) / (len(seen) + 1)
+
+        def explained(members: Array, before: float) -> bool:
+            wrong = 1 - before + tolerance / 100
+            count = int(members.sum())
+            return (
+                wrong >= 1
+                or chance_of_at_least(count - int(right[members].sum()), count, max(wrong, 1e-9))
+                > least_chance
+            )
+
         found = []
         for number in seen:
-            members = self.truths == number
-            here, before = int(right[members].sum()), self.record[labels[number]]
-            if wilson(here, int(members.sum()), z)[1] < before - tolerance / 100:
-                share = here / members.sum()
+            members, before = np.equal(self.truths, number), self.record[labels[number]]
+            if not explained(members, before):
+                share = right[members].mean()
                 line = f"class {labels[number]!r} {share:.0%} here, {before:.0%} in training"
                 found.append((before - share, line))
         lines = [line for _, line in sorted(found, reverse=True)]
         judged = np.isin(self.truths, seen)
         expected = float(np.mean([self.record[labels[number]] for number in self.truths[judged]]))
-        if wilson(int(right[judged].sum()), int(judged.sum()), z)[1] < expected - tolerance / 100:
+        if not explained(judged, expected):
             lines.append(f"all classes {right[judged].mean():.0%} here, {expected:.0%} in training")
         return tuple(lines)
 
@@ -247,3 +260,7 @@ def _truth(sample: Sample) -> int:
     if not isinstance(sample.truth, Classes):
         raise DataError(f"{sample.image.name}: its truth is {type(sample.truth).__name__}, not Classes")
     return sample.truth.label_id
+
+
+def _decided(answers: Answers) -> Array:
+    return np.where(answers.decisions == UNDECIDED, UNKNOWN, answers.decisions)

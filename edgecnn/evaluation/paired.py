@@ -70,7 +70,12 @@ def needed(
 
 def chance_of_loss(lost: int, gained: int) -> float:
     """How likely fair coins lose so many of so few: McNemar's test, exact and one-sided."""
-    return _binomial_tail(lost + gained, 0.5, lost)
+    return chance_of_at_least(lost, lost + gained, 0.5)
+
+
+def chance_of_at_least(least: int, count: int, probability: float) -> float:
+    """How likely `least` or more of `count` independent events happen, each of a probability in (0, 1)."""
+    return float(min(1.0, _binomial(count, probability)[least:].sum()))
 
 
 def chance_among_alike(lost: int, gained: int, images: int, rate_lost: float, rate_gained: float) -> float:
@@ -103,10 +108,6 @@ def _score(lost: float, gained: float, images: float, drop: float) -> float:
     share = max(0.0, -drop, (b + root) / (4 * images))
     variance = images * (2 * share + drop * (1 - drop))
     return found / sqrt(variance) if variance > 0 else (found > 0) * 1e9 - (found < 0) * 1e9
-
-
-def _binomial_tail(count: int, probability: float, least: int) -> float:
-    return float(min(1.0, _binomial(count, probability)[least:].sum()))
 
 
 def _binomial(count: int, probability: float) -> Array:

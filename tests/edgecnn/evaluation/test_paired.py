@@ -20,7 +20,9 @@ def likeliest_gain(lost, gained, images, drop):
     return shares[np.nanargmax(likelihood)]
 
 
-@pytest.mark.parametrize(("lost", "gained", "images"), [(5, 2, 200), (12, 10, 400), (3, 8, 150), (40, 5, 1000)])
+@pytest.mark.parametrize(
+    ("lost", "gained", "images"), [(5, 2, 200), (12, 10, 400), (3, 8, 150), (40, 5, 900)]
+)
 def test_at_the_bound_the_score_test_just_rejects(lost, gained, images):
     drop = upper_bound(lost, gained, images)
     share = likeliest_gain(lost, gained, images, drop)
