@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from edgecnn.card import Card, InputSpec
     from edgecnn.data import open_dataset, training_splits
     from edgecnn.data.info import inspect_dataset
+    from edgecnn.difference import diff_models
     from edgecnn.errors import (
         CameraError,
         CardError,
@@ -58,6 +59,7 @@ _HOME = {
     "bench_models": "edgecnn.measure",
     "benchmark": "edgecnn.runtime.benchmark",
     "convert": "converters.convert",
+    "diff_models": "edgecnn.difference",
     "evaluate": "edgecnn.evaluation",
     "evaluate_model": "edgecnn.measure",
     "frames": "edgecnn.runtime.frames",
@@ -94,6 +96,7 @@ __all__ = [
     "bench_models",
     "benchmark",
     "convert",
+    "diff_models",
     "evaluate",
     "evaluate_model",
     "frames",

@@ -26,6 +26,12 @@ def add_to(app: typer.Typer) -> None:
         )
     )(evaluate)
     app.command(
+        epilog=text.examples(
+            "edgecnn diff runs/cats/float32.tflite runs/cats/int8.tflite --data photos/",
+            "edgecnn diff float.tflite int8.tflite --data photos/ --mean 127.5 --std 127.5 --page diff.html",
+        )
+    )(diff)
+    app.command(
         epilog=text.examples("edgecnn report runs/", "edgecnn report runs/cats runs/dogs --out compare/")
     )(report)
     app.command(epilog=text.examples("edgecnn quickstart", "edgecnn quickstart --out first --force"))(
@@ -88,6 +94,35 @@ def evaluate(
         progress=text.counted("images"), **{name: word for name, word in words.items() if word is not None},
     )  # fmt: skip
     text.show_json({"model": str(model), **measured.metrics}) if as_json else _show_evaluation(found)
+
+
+def diff(
+    reference: Annotated[Path, Argument(help="The .tflite file that is right, usually float32.")],
+    made: Annotated[Path, Argument(help="The .tflite file made from it that is judged.")],
+    data: Annotated[str, Option(help="Folder, zip or tar of images; labels are not looked at.")],
+    images: Annotated[int, Option(min=1, help="How many are looked at.")] = 32,
+    page: Annotated[Path | None, Option(help="HTML page to write, with the plot.")] = None,
+    mean: Annotated[
+        str | None, Option(help="For a stranger's model: one number, or three with commas.")
+    ] = None,
+    std: Annotated[str | None, Option(help="For a stranger's model.")] = None,
+    size: Annotated[str | None, Option(help="For a model that takes any size, such as 224x224.")] = None,
+    force: Annotated[bool, Option("--force", help="Replace the page if it is there.")] = False,
+    as_json: _Json = False,
+) -> None:
+    """Compare two models tensor by tensor: the first layer that does damage, and why."""
+    from edgecnn.cli.difference import show_difference
+    from edgecnn.difference import diff_models
+    from edgecnn.report.difference import refuse_existing, write_page
+
+    refuse_existing(page, force)
+    found = diff_models(
+        reference, made, data, images=images, mean=text.numbers(mean), std=text.numbers(std),
+        size_wh=text.size_wh(size), progress=text.counted("images"),
+    ).as_dict()  # fmt: skip
+    if page is not None:
+        text.tell(f"page     {write_page(page, found)}")
+    text.show_json(found) if as_json else show_difference(found)
 
 
 def report(

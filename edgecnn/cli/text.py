@@ -34,6 +34,11 @@ def percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.2f} %"
 
 
+def decibels(ratio: float | None) -> str:
+    """31.4; a dash where nothing differs."""
+    return "-" if ratio is None else f"{ratio:.1f}"
+
+
 def share(found: float, interval: Sequence[float]) -> str:
     """A share with its 95 % confidence interval, in percent."""
     return f"{percent(found)} (95 %: {percent(interval[0])} to {percent(interval[1])})"
