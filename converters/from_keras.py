@@ -4,7 +4,7 @@ Knows how a network's weights and arithmetic become a `.tflite` file. What the n
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,20 +12,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from converters.input_shape import INPUT, ImageShape, complete
 from converters.keras_file import keras_version
 from edgecnn.errors import ConversionError, MissingExtra
 from edgecnn.keras import keras, tf
 
-INPUT = "image"
-"""The input's name in the signature."""
-
-_REFUSALS = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
-"""What Keras raises on a file it does not understand: nearly anything."""
+REFUSALS = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+"""What Keras and TensorFlow raise on a file they do not understand: nearly anything."""
 
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A Keras network with a fixed input of one image.
+    """A network of TensorFlow with a fixed input of one image.
 
     Attributes:
         path: the file it came from.
@@ -36,7 +34,7 @@ class Network:
     """
 
     path: Path
-    shape: tuple[int, int, int, int]
+    shape: tuple[int, ...]
     function: Any
     owner: Any
 
@@ -45,13 +43,20 @@ class Network:
         return {role: value.numpy()[0] for role, value in self.function(tf.constant(tensor)).items()}
 
 
-def read_keras(path: Path, *, image_shape: tuple[int, int, int], roles: Sequence[str]) -> Network:
-    """Load a `.keras` file of Keras 2 or 3 without running code from it.
+def read_keras(
+    path: Path,
+    *,
+    image_shape: ImageShape | None,
+    roles: Sequence[str],
+    size_wh: tuple[int, int] | None = None,
+) -> Network:
+    """Load a `.keras` or `.h5` file of Keras 2 or 3 without running code from it.
 
     Args:
         path: the file.
-        image_shape: height, width and channels that the card promises.
+        image_shape: height, width and channels that the card promises; None where there is no card yet.
         roles: names for the outputs, in the model's order.
+        size_wh: without a card, the size of an image for a network that leaves it open.
 
     Raises:
         ConversionError: the file is damaged, would run code, or its inputs or outputs are not these.
@@ -60,31 +65,54 @@ def read_keras(path: Path, *, image_shape: tuple[int, int, int], roles: Sequence
     version = keras_version(path)
     try:
         model = _package(version).models.load_model(str(path), compile=False, safe_mode=True)
-    except _REFUSALS as error:
-        raise ConversionError(f"{path}: Keras {version} cannot read it: {_first_line(error)}") from None
-    shape = _input_shape(model, image_shape, path)
+    except REFUSALS as error:
+        raise ConversionError(f"{path}: Keras {version} cannot read it: {first_line(error)}") from None
+    shape = _input_shape(model, image_shape, path, size_wh)
     if len(model.outputs) != len(roles):
         raise ConversionError(
             f"{path}: has {len(model.outputs)} outputs, but the task has {len(roles)}: {', '.join(roles)}. "
             "Give the run the card that belongs to it."
         )
-    owner = tf.Module()
-    owner.values = [
+    variables = [
         getattr(variable, "value", variable) if version[0] == "3" else variable
         for variable in model.variables
     ]
+    return fix(path, lambda image: model(image, training=False), shape, roles=roles, variables=variables)
+
+
+def fix(
+    path: Path, call: Callable[[Any], Any], shape: tuple[int, ...], *, roles: Sequence[str], variables: Any
+) -> Network:
+    """A network that takes one image of this shape and nothing else.
+
+    Args:
+        path: the file it came from.
+        call: from an image tensor with batch axis to the outputs, in any structure.
+        shape: of that tensor.
+        roles: names for the outputs, in the order in which `tf.nest.flatten` gives them.
+        variables: all that `call` reads.
+
+    Raises:
+        ConversionError: it cannot take such an image, or does not give one answer for it.
+    """
+    owner = tf.Module()
+    owner.values = list(variables)
 
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def function(image: Any) -> dict[str, Any]:
-        outputs = tf.nest.flatten(model(image, training=False))
+        outputs = tf.nest.flatten(call(image))
         return {role: tf.cast(output, tf.float32) for role, output in zip(roles, outputs, strict=True)}
 
     try:
         concrete = function.get_concrete_function(tf.TensorSpec(shape, tf.float32, name=INPUT))
-    except _REFUSALS as error:
-        raise ConversionError(
-            f"{path}: cannot take one image of {image_shape}: {_first_line(error)}"
-        ) from None
+    except REFUSALS as error:
+        raise ConversionError(f"{path}: cannot take one image of {shape[1:]}: {first_line(error)}") from None
+    for role, output in concrete.structured_outputs.items():
+        if not output.shape.rank or output.shape[0] != 1:
+            raise ConversionError(
+                f"{path}: of one image it makes {role} of the shape {tuple(output.shape)}, not one answer. "
+                "Build the network with an open batch."
+            )
     return Network(path, shape, concrete, owner)
 
 
@@ -99,9 +127,9 @@ def to_tflite(network: Network) -> bytes:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about TensorFlow's own insides
             return bytes(converter.convert())
-    except _REFUSALS as error:
+    except REFUSALS as error:
         raise ConversionError(
-            f"{network.path}: cannot be written as TFLite: {_first_line(error)} Replace the layer by one "
+            f"{network.path}: cannot be written as TFLite: {first_line(error)} Replace the layer by one "
             "that TFLite has."
         ) from None
 
@@ -122,13 +150,17 @@ def _package(version: str) -> Any:
     return keras3
 
 
-def _input_shape(model: Any, image_shape: tuple[int, int, int], path: Path) -> tuple[int, int, int, int]:
-    """The shape of one image, where model and card agree; a size the model leaves open is the card's."""
-    found = [tuple(tensor.shape) for tensor in model.inputs]
+def _input_shape(
+    model: Any, image_shape: ImageShape | None, path: Path, size_wh: tuple[int, int] | None
+) -> tuple[int, int, int, int]:
+    """The shape of one image; a size that the model leaves open is the card's, or the caller's."""
+    found = [tuple(tensor.shape) for tensor in model.inputs or ()]
     if len(found) != 1 or len(found[0]) != 4:
         raise ConversionError(
             f"{path}: takes {found}, but edgecnn gives one image (batch, height, width, channels)"
         )
+    if image_shape is None:
+        return (1, *complete(found[0], str(path), size_wh=size_wh))
     own = found[0][1:]
     if any(size not in (None, wanted) for size, wanted in zip(own, image_shape, strict=True)):
         raise ConversionError(
@@ -138,6 +170,7 @@ def _input_shape(model: Any, image_shape: tuple[int, int, int], path: Path) -> t
     return (1, *image_shape)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What went wrong, in one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__)[:300]

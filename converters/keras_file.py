@@ -1,8 +1,8 @@
-"""What a `.keras` file says it will do when loaded, and whether that is only building layers.
+"""What a `.keras` or `.h5` file says it will do when loaded, and whether that is only building layers.
 
 Loading such a file builds whatever its config names: modules are imported, functions called with arguments
-from the file (CVE-2025-1550), pickles read (from `.npz` weights). So the config is walked first, and only
-what Keras itself builds networks from passes. Standard library only; nothing is executed here.
+from the file (CVE-2025-1550), pickles read (from `.npz` weights), other files opened (CVE-2025-12058). So the
+config is walked first, and only what Keras itself builds networks from passes. Nothing is executed here.
 """
 
 import builtins
@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from converters import hdf5_file
 from edgecnn.errors import ConversionError
 
 _MEMBERS = {"config.json", "metadata.json", "model.weights.h5"}
@@ -26,11 +27,15 @@ _RUNS_CODE = {
     "Lambda": "runs Python code from the file",
     "__lambda__": "is Python code in the file",
     "TFSMLayer": "loads another model from a path",
+    **dict.fromkeys(("StringLookup", "IntegerLookup", "TextVectorization"), "may read its words from a path"),
+    **dict.fromkeys(("TorchModuleWrapper", "JaxLayer", "FlaxLayer"), "holds a network of another framework"),
+    "TensorFlowOpLayer": "runs an operation of TensorFlow that the file describes",
 }
 # Calls of TensorFlow functions inside a Keras 2 model. Others than these may reach for files.
 _CALLS = ("TFOpLambda", "SlicingOpLambda", "ClassMethod")
 _ARITHMETIC = re.compile(
     r"(math|nn|__operators__)\.\w+|reshape|concat|clip_by_value|cast|pad|transpose|squeeze|expand_dims"
+    r"|quantization\.fake_quant_with_min_max_args"
 )
 
 
@@ -40,23 +45,26 @@ def keras_version(path: Path) -> str:
     Raises:
         ConversionError: no such file, damaged, not a Keras model, or one whose loading would run code.
     """
-    config, metadata = _read(path)
+    is_archive = not hdf5_file.is_hdf5(path)
+    config, version = _read(path) if is_archive else hdf5_file.read_config(path)
     for entry in _objects(config):
         if reason := _refusal(entry):
             raise ConversionError(
                 f"{path}: {_name(entry)!r} {reason}, so the model is not loaded. Build it from standard "
                 "Keras layers, such as Rescaling or Activation, and save it again."
             )
-    version = metadata.get("keras_version") if isinstance(metadata, dict) else None
     if not isinstance(version, str) or version.split(".")[0] not in ("2", "3"):
         raise ConversionError(
             f"{path}: written by Keras {version!r}; Keras 2 and 3 can be read. Save it again."
         )
+    if is_archive:
+        with zipfile.ZipFile(path) as archive, archive.open("model.weights.h5") as weights:
+            hdf5_file.check_own(weights, str(path))
     return version
 
 
 def _read(path: Path) -> tuple[Any, Any]:
-    """Config and metadata of an archive whose checksums are right and that holds nothing unexpected."""
+    """Config and version of an archive whose checksums are right and that holds nothing unexpected."""
     try:
         with zipfile.ZipFile(path) as archive:
             infos = archive.infolist()
@@ -67,7 +75,8 @@ def _read(path: Path) -> tuple[Any, Any]:
                 damaged = archive.testzip()
                 if damaged is not None:
                     raise zipfile.BadZipFile(f"{damaged} fails its checksum")
-                return _json(archive, "config.json"), _json(archive, "metadata.json")
+                config, metadata = _json(archive, "config.json"), _json(archive, "metadata.json")
+                return config, metadata.get("keras_version") if isinstance(metadata, dict) else None
     except FileNotFoundError:
         raise ConversionError(f"{path}: there is no such file. Give a run that was trained.") from None
     except OSError as error:
@@ -114,6 +123,8 @@ def _refusal(entry: dict[str, Any]) -> str | None:
     """Why an object must not be built; None where it may."""
     kind, module, config = entry.get("class_name"), entry.get("module"), entry.get("config")
     registered = entry.get("registered_name")
+    if isinstance(kind, str) and ">" in kind:  # where an .h5 keeps what is registered
+        registered = kind
     if kind in _RUNS_CODE:
         return _RUNS_CODE[str(kind)]
     if kind == "function":

@@ -114,7 +114,8 @@ def _archive(entries: Mapping[str, bytes], offset: int) -> bytes:
     """A zip archive whose offsets count from the start of the model before it."""
     buffer = io.BytesIO()
     buffer.write(b"\0" * offset)
-    with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED) as archive:
+    # Stored, not deflated: MediaPipe Tasks refuses a model with any compressed file behind it.
+    with zipfile.ZipFile(buffer, "a", zipfile.ZIP_STORED) as archive:
         for name, data in entries.items():
-            archive.writestr(zipfile.ZipInfo(name, _FIXED_DATE), data, zipfile.ZIP_DEFLATED)
+            archive.writestr(zipfile.ZipInfo(name, _FIXED_DATE), data)
     return buffer.getvalue()[offset:]

@@ -121,6 +121,7 @@ def _show_inspection(found: Any) -> None:
         text.show(
             f"card: {found.card.task}, {len(found.card.labels)} labels: {', '.join(found.card.labels[:8])}"
         )
+    text.each_shown(f"advice: {line}" for line in found.advice)
     text.tell(
         "F kernel, K filters, S stride, P padding (before, after); output = (N + 2P - F) / S + 1 per side"
     )

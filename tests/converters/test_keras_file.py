@@ -1,8 +1,10 @@
 """What a .keras file would do when loaded."""
 
+import io
 import json
 import zipfile
 
+import h5py
 import pytest
 
 from converters.keras_file import keras_version
@@ -16,12 +18,20 @@ DENSE = {
 }
 
 
+def weights():
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        file.attrs["many"] = "many numbers"
+        file.create_dataset("layers/d/vars/0", data=[1.0, 2.0])
+    return buffer.getvalue()
+
+
 def keras_file(path, *layers, version="2.21.0", members=(), without=()):
     config = {"module": "keras", "class_name": "Functional", "config": {"name": "m", "layers": list(layers)}}
     content = {
         "metadata.json": json.dumps({"keras_version": version}),
         "config.json": json.dumps(config),
-        "model.weights.h5": "many numbers",
+        "model.weights.h5": weights(),
         **dict(members),
     }
     with zipfile.ZipFile(path, "w") as archive:

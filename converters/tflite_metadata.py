@@ -1,0 +1,204 @@
+"""TFLite Metadata, so that MediaPipe Tasks and Android's libraries understand a file as it is.
+
+Says in their words what the card says: how a pixel becomes a number, what the scores are, what the classes
+are called. The card stays the authority; edgecnn reads this only where there is no card. What the format
+cannot say (blue before red, letterbox) is put into the description. `edgecnn.metadata` is the reader.
+
+Source: metadata_schema.fbs 1.1.0, https://github.com/tensorflow/tflite-support
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import flatbuffers  # type: ignore[import-untyped]  # it has none
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from calibration import editable
+from edgecnn.card import Card, InputSpec
+from edgecnn.errors import ConversionError
+from edgecnn.graph import Graph, Tensor, read
+from edgecnn.metadata import BUFFER
+
+LABELS: Final = "labels.txt"
+"""The label file's name in the archive behind the model: one label a line, class 0 first."""
+
+_IDENTIFIER: Final = b"M001"
+_PARSER: Final = "1.0.0"
+"""The first version of the format that has everything used here."""
+
+_NORMALIZATION: Final = 1  # its number among the process units
+_FEATURE, _IMAGE = 1, 2  # their numbers among the contents
+_COLOR_SPACES: Final = {"rgb": 1, "gray": 2, "bgr": 0}  # the format has no third
+_AXIS_LABELS: Final = 2  # its number among the kinds of files
+
+_WORDS: Final = {
+    "stretch": "stretched to this size",
+    "letterbox": "scaled to fit and padded with grey",
+    "crop": "scaled to fill and cut",
+}
+
+
+def with_metadata(content: bytes, card: Card) -> tuple[bytes, dict[str, bytes]]:
+    """Write the card's meaning into a model once more, as TFLite Metadata.
+
+    Metadata that is there already is replaced. The network does not change.
+
+    Args:
+        content: a `.tflite` file without an archive behind it, one image in.
+        card: what its numbers mean.
+
+    Returns:
+        The new file, and the entries that belong into the archive behind it, beside the card.
+
+    Raises:
+        ConversionError: the model has more outputs than the card has roles, or none.
+        ModelError: this is no `.tflite` file.
+    """
+    graph = read(content, card.name)
+    roles = {graph.tensors[index].name: index for index in graph.outputs}
+    said = {name: role for role, name in card.outputs.items()}
+    if len(graph.outputs) == 1 and not said:
+        said = dict.fromkeys(roles, "scores")
+    if missing := [name for name in roles if name not in said]:
+        raise ConversionError(f"{card.name}: the card does not say what the output {missing[0]!r} is")
+    described = _described(card, [said[name] for name in roles])
+    model = editable.read(content)
+    buffer = schema.BufferT()
+    buffer.data = np.frombuffer(described, np.uint8)
+    entry = schema.MetadataT()
+    entry.name, entry.buffer = BUFFER, len(model.buffers)
+    model.buffers.append(buffer)
+    kept = [other for other in model.metadata or () if other.name not in (BUFFER, BUFFER.encode())]
+    model.metadata = [*kept, entry]
+    entries = {LABELS: "".join(f"{label}\n" for label in card.labels).encode("utf-8")} if card.labels else {}
+    return editable.write(model), entries
+
+
+def refused_by_mediapipe(graph: Graph, card: Card) -> tuple[str, ...]:
+    """Why MediaPipe Tasks (1.2) would not run a file as it is, or not feed it what its card says.
+
+    Args:
+        graph: the finished file's.
+        card: what its numbers mean.
+
+    Returns:
+        One sentence each; () where it runs unchanged.
+    """
+    spec, tensor = card.input, graph.tensors[graph.inputs[0]]
+    found = []
+    if tensor.dtype not in ("uint8", "float32"):
+        found.append(f"MediaPipe takes uint8 and float32 images, not {tensor.dtype} (--io uint8)")
+    if spec.color == "bgr":
+        found.append("MediaPipe feeds red, green, blue, the network wants blue first")
+    if len({*spec.mean}) > 1 or len({*spec.std}) > 1:
+        found.append("MediaPipe has one mean and one std for all channels, the network one for each")
+    elif tensor.dtype == "uint8" and _shift(spec, tensor) > 1:
+        found.append("MediaPipe feeds uint8 pixels as they are, the network's scale wants them changed")
+    if spec.fit != "stretch":
+        found.append(f"MediaPipe stretches images, the network expects them {_WORDS[spec.fit]}")
+    return tuple(found)
+
+
+def _shift(spec: InputSpec, tensor: Tensor) -> float:
+    """How far, in steps, a pixel that is fed as it is lies from where the card puts it."""
+    scale, zero = (float(tensor.scale[0]), int(tensor.zero_point[0])) if len(tensor.scale) else (1.0, 0)
+    return max(abs((pixel - spec.mean[0]) / spec.std[0] / scale + zero - pixel) for pixel in (0, 255))
+
+
+class _Field(NamedTuple):
+    """One field of a table: its slot, and what it holds."""
+
+    slot: int
+    value: "str | Sequence[float] | _Table | Sequence[_Table] | _Number"
+
+
+class _Number(NamedTuple):
+    """A number of one byte."""
+
+    value: int
+
+
+class _Table(NamedTuple):
+    fields: tuple[_Field, ...]
+
+
+def _table(**fields: Any) -> _Table:
+    """A table of those fields that are given; the word says the slot: s0, s1 and so on."""
+    return _Table(tuple(_Field(int(slot[1:]), value) for slot, value in fields.items() if value is not None))
+
+
+def _described(card: Card, roles: Sequence[str]) -> bytes:
+    outputs = [_output(card, role) for role in roles]
+    subgraph = _table(s2=[_input(card.input)], s3=outputs)
+    model = _table(
+        s0=card.name,
+        s1=f"{card.task} of {len(card.labels)} classes" if card.labels else card.task,
+        s3=[subgraph],
+        s7=_PARSER,
+    )
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(_written(builder, model), _IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def _input(spec: InputSpec) -> _Table:
+    channels = spec.channels
+    mean, std = (list(values) * (channels if len(values) == 1 else 1) for values in (spec.mean, spec.std))
+    ends = [
+        sorted(((0 - m) / s, (255 - m) / s)) for m, s in zip(mean, std, strict=True)
+    ]  # a negative std turns them round
+    order = "" if spec.color != "bgr" else "; channels in the order blue, green, red"
+    options = _table(s0=list(spec.mean), s1=list(spec.std))
+    return _table(
+        s0="image",
+        s1=f"image of {spec.width} x {spec.height} pixels, {_WORDS[spec.fit]}{order}",
+        s3=_table(s0=_Number(_IMAGE), s1=_table(s0=_Number(_COLOR_SPACES[spec.color]))),
+        s4=[_table(s0=_Number(_NORMALIZATION), s1=options)],
+        s5=_table(s0=[high for _, high in ends], s1=[low for low, _ in ends]),
+    )
+
+
+def _output(card: Card, role: str) -> _Table:
+    if role != "scores":
+        return _table(s0=role, s3=_table(s0=_Number(_FEATURE), s1=_table()))
+    probabilities = card.options.get("scores") == "probabilities"
+    labels = _table(s0=LABELS, s1="one label a line, class 0 first", s2=_Number(_AXIS_LABELS))
+    return _table(
+        s0="probability" if probabilities else "logit",
+        s1="probability of each class" if probabilities else "score of each class, before softmax",
+        s3=_table(s0=_Number(_FEATURE), s1=_table()),
+        s5=_table(s0=[1.0], s1=[0.0]) if probabilities else None,
+        s6=[labels] if card.labels else None,
+    )
+
+
+def _written(builder: Any, table: _Table) -> int:
+    """Write a table, what it points to first; gives its place."""
+    places: list[tuple[int, int | None, int]] = []
+    for slot, value in table.fields:
+        if isinstance(value, _Number):
+            places.append((slot, None, value.value))
+        else:
+            places.append((slot, _place(builder, value), 0))
+    builder.StartObject(max((slot for slot, _, _ in places), default=-1) + 1)
+    for slot, place, number in places:
+        if place is None:
+            builder.PrependUint8Slot(slot, number, 0)
+        else:
+            builder.PrependUOffsetTRelativeSlot(slot, place, 0)
+    return int(builder.EndObject())
+
+
+def _place(builder: Any, value: Any) -> int:
+    if isinstance(value, str):
+        return int(builder.CreateString(value))
+    if isinstance(value, _Table):
+        return _written(builder, value)
+    if isinstance(value[0], _Table):
+        tables = [_written(builder, table) for table in value]
+        builder.StartVector(4, len(tables), 4)
+        for place in reversed(tables):
+            builder.PrependUOffsetTRelative(place)
+        return int(builder.EndVector())
+    return int(builder.CreateNumpyVector(np.array(value, np.float32)))
