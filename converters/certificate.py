@@ -190,8 +190,8 @@ class Verdict:
             return f"certified: {name} {bound} on images like the {images}"
         if self.outcome == "refused":
             return f"refused: {name}: {self.reasons[0]}"
-        written = "" if self.may_be_written else ", and a stated limit must be proven"
-        return f"unproven: {name} {bound}: the {images} do not prove the limit{written}"
+        written = "may be written, but not as certified" if self.may_be_written else "not to be written"
+        return f"unproven: {name} ({written}): {self.reasons[0]}"
 
     def table(self, most: int = 10) -> list[tuple[str, int, str, str, str, str, str]]:
         """The worst classes as rows under `HEADER`; drops in points."""

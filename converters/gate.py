@@ -25,6 +25,9 @@ from edgecnn.runtime.model import Model
 
 __all__ = ["HEADER", "Budget", "ClassRow", "Reference", "Verdict", "judge"]
 
+UNSURE = 0.25
+"""A float model whose confidence stays below on most images hardly knows what they show."""
+
 _BLOCK = 256
 _RANGES = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)}
 
@@ -71,7 +74,7 @@ def judge(
     return Verdict(
         outcome=ruling.outcome,
         reasons=ruling.reasons,
-        notes=ruling.notes,
+        notes=(*ruling.notes, *_notes(reference)),
         may_be_written=ruling.may_be_written,
         another_may_pass=ruling.another_may_pass,
         budget=budget,
@@ -92,6 +95,19 @@ def judge(
         reference_sha256=reference.model_sha256,
         model_sha256=sha256(candidate),
     )
+
+
+def _notes(reference: Reference) -> list[str]:
+    found = []
+    usual = float(np.median(reference.answers.confidence))
+    if not reference.is_labelled and usual < UNSURE:
+        found.append(
+            f"the float model is unsure of these images itself (median confidence {usual:.0%}): they may not "
+            "be of the kind it is made for"
+        )
+    if reference.unreadable:
+        found.append(f"{len(reference.unreadable)} images were left out: they cannot be read")
+    return found
 
 
 class _Watch:

@@ -5,6 +5,7 @@ Knows how outputs become answers, and whether the images are worth judging by. W
 """
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -24,6 +25,7 @@ from edgecnn.evaluation.paired import CONFIDENCE, chance_of_at_least
 from edgecnn.evaluation.reading import Reading
 from edgecnn.image import Array
 from edgecnn.results import Classes
+from edgecnn.runs import Run
 from edgecnn.runtime.model import Model
 from edgecnn.tasks.classification import softmax
 
@@ -219,6 +221,26 @@ class Reference:
         if not explained(judged, expected):
             lines.append(f"all classes {right[judged].mean():.0%} here, {expected:.0%} in training")
         return tuple(lines)
+
+
+def recorded(run: Run) -> dict[str, float]:
+    """The recall of each class, in [0, 1], that training found on its validation images; {} if it kept none.
+
+    Raises:
+        DataError: the record is not JSON.
+    """
+    if not run.training.is_file():
+        return {}
+    try:
+        found = json.loads(run.training.read_bytes())
+    except ValueError as error:
+        raise DataError(f"{run.training}: not JSON ({error}). Delete the file, or train again.") from None
+    records = found.get("per_class", []) if isinstance(found, dict) else []
+    return {
+        str(record["label"]): float(record["recall"])
+        for record in (records if isinstance(records, list) else [])
+        if isinstance(record, dict) and "label" in record and isinstance(record.get("recall"), int | float)
+    }
 
 
 def rows(

@@ -206,10 +206,10 @@ def _unproven_classes(
 
 
 def _contradiction(lines: Sequence[str]) -> str:
-    more = f" and {len(lines) - _MOST_NAMED} more" if len(lines) > _MOST_NAMED else ""
+    more = f"; and {len(lines) - _MOST_NAMED} more" if len(lines) > _MOST_NAMED else ""
     return (
-        f"the validation data contradict the run: the float model's {', '.join(lines[:_MOST_NAMED])}{more}. "
-        "Are labels shuffled, or are these other data?"
+        f"the validation data contradict the run: {'; '.join(lines[:_MOST_NAMED])}{more}. Are labels "
+        "shuffled, or are these other data?"
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from calibration import editable
 from converters.gate import Budget, Reference, judge
@@ -55,7 +56,7 @@ def made(tmp_path):
     """
     opened = []
 
-    def make(change=lambda weights, bias: None, *, labels=LABELS, scores="logits"):
+    def make(change=lambda weights, bias: None, *, labels=LABELS, scores="logits", finish=lambda model: None):
         model = editable.read(archive.flatbuffer_bytes(GOLDEN.read_bytes()))
         graph = model.subgraphs[0]
         names = [tensor.name.decode() for tensor in graph.tensors]
@@ -69,6 +70,7 @@ def made(tmp_path):
             arrays.append(np.array(buffer.data, np.uint8).view(np.float32))
             buffer.data = arrays[-1].view(np.uint8)
         change(arrays[0].reshape(3, 3), arrays[1])
+        finish(model)
         path = tmp_path / f"{len(opened)}.tflite"
         path.write_bytes(editable.write(model))
         card = cards.read(GOLDEN)
@@ -79,6 +81,34 @@ def made(tmp_path):
     yield make
     for each in opened:
         each.close()
+
+
+def in_integers(model, *, scale, and_back):
+    """Quantize the output to int8, as a converter would; `and_back` to float behind that."""
+    graph = model.subgraphs[0]
+    last = graph.outputs[0]
+
+    def add(kind, dtype, quantization):
+        code = schema.OperatorCodeT()
+        code.builtinCode = code.deprecatedBuiltinCode = kind
+        code.version = 1
+        model.operatorCodes.append(code)
+        tensor = schema.TensorT()
+        tensor.name, tensor.shape, tensor.type = f"out {len(graph.tensors)}".encode(), [1, 3], dtype
+        tensor.buffer, tensor.quantization = 0, quantization
+        graph.tensors.append(tensor)
+        operator = schema.OperatorT()
+        operator.opcodeIndex = len(model.operatorCodes) - 1
+        operator.inputs, operator.outputs = [graph.outputs[0]], [len(graph.tensors) - 1]
+        graph.operators.append(operator)
+        graph.outputs = [len(graph.tensors) - 1]
+
+    quantization = schema.QuantizationParametersT()
+    quantization.scale, quantization.zeroPoint = [scale], [3]
+    add(schema.BuiltinOperator.QUANTIZE, schema.TensorType.INT8, quantization)
+    if and_back:
+        add(schema.BuiltinOperator.DEQUANTIZE, schema.TensorType.FLOAT32, None)
+    return last
 
 
 def swap(first, second):
@@ -205,6 +235,24 @@ def test_shuffled_labels_of_one_class_stop_it(made):
     assert "contradict the run" in found.reasons[0]
 
 
+@pytest.mark.parametrize("and_back", [False, True])
+@pytest.mark.parametrize("share", [0.3, 0.7, 4.0])
+def test_outputs_at_the_ends_of_their_integers_are_counted(made, share, and_back):
+    reference = Reference.of(made(), tints(40))
+    scale = share * float(reference.outputs.max()) / 124
+    other = made(finish=lambda model: in_integers(model, scale=scale, and_back=and_back))
+    found = judge(reference, other, Budget(100, 100)).signal
+    steps = np.rint(reference.outputs / np.float32(scale)) + 3
+    assert found.saturated == (steps.max(1) >= 127).mean()
+    assert found.clipped == ((steps >= 127) | (steps <= -128)).any(1).mean()
+    assert (found.saturated == 0) == (share > 1)
+
+
+def test_float_outputs_have_no_ends(made):
+    source = made()
+    assert judge(Reference.of(source, tints(5)), source, Budget()).signal.saturated is None
+
+
 def test_probabilities_have_ends_by_nature(made):
     source = made(scores="probabilities")
     found = judge(Reference.of(source, tints(5)), source, Budget())
@@ -260,6 +308,20 @@ def test_the_certificate_is_json_and_the_same_every_time(made):
     assert sum(found["classes"].values()) == len(found["per_class"]) == 3
 
 
+def test_images_that_the_float_model_does_not_know_are_told(made, monkeypatch):
+    monkeypatch.setattr("converters.gate.UNSURE", 0.4)  # of three labels, one always has a third
+
+    def dull(weights, bias):
+        weights *= 1e-3
+
+    data = tints(10)
+    bare = replace(data, task=UNLABELLED, labels=(), samples=[Sample(s.image, None) for s in data.samples])
+    for change, unsure in ((dull, True), (lambda weights, bias: None, False)):
+        source = made(change)
+        notes = judge(Reference.of(source, bare), source, Budget()).notes
+        assert any("unsure of these images" in note for note in notes) == unsure
+
+
 def test_an_undecided_float_model_has_no_truth_to_lose(made):
     def tie(weights, bias):
         weights[:] = weights[0]
@@ -271,3 +333,35 @@ def test_an_undecided_float_model_has_no_truth_to_lose(made):
     assert (reference.truths == UNKNOWN).all()
     found = judge(reference, made(), Budget())
     assert (found.agreement.lost, found.agreement.gained, found.classes) == (0, 0, ())
+
+
+def turned(path, row):
+    """The same file with the weights of one class turned round; it lies beside the first."""
+    model = editable.read(archive.flatbuffer_bytes(path.read_bytes()))
+    graph = model.subgraphs[0]
+    kinds = [model.operatorCodes[operator.opcodeIndex].builtinCode for operator in graph.operators]
+    dense = graph.operators[kinds.index(schema.BuiltinOperator.FULLY_CONNECTED)]
+    weights = graph.tensors[dense.inputs[1]]
+    stored = np.array(model.buffers[weights.buffer].data, np.uint8).reshape(weights.shape)
+    stored[row] = (-stored[row].view(np.int8)).view(np.uint8)
+    model.buffers[weights.buffer].data = stored.ravel()
+    other = path.with_name("turned.tflite")
+    other.write_bytes(editable.write(model))
+    cards.attach(other, cards.read(path))
+    return other
+
+
+@pytest.mark.tensorflow
+def test_an_int8_file_passes_and_the_same_with_one_ruined_class_does_not(run, data, make_squares):
+    from converters.convert import convert
+
+    convert(run, schemes=["int8"], data=data, samples=32)
+    judged = make_squares(80, seed=5)
+    with load(run / "float32.tflite") as source, load(run / "int8.tflite") as int8:
+        reference = Reference.of(source, judged)
+        assert judge(reference, int8, Budget()).may_be_written
+        with load(turned(run / "int8.tflite", 1)) as ruined:
+            found = judge(reference, ruined, Budget(max_drop=100))
+    assert found.outcome == "refused"
+    assert found.classes[0].label == "green"
+    assert "class 'green'" in found.reasons[0]

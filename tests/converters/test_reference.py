@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from converters.reference import Reference
+from converters.reference import Reference, recorded
 from edgecnn.data.dataset import Dataset, Sample
 from edgecnn.data.unlabelled import UNLABELLED
 from edgecnn.errors import ConversionError, DataError
 from edgecnn.evaluation import evaluate
 from edgecnn.results import Boxes, Classes
+from edgecnn.runs import Run
 from edgecnn.runtime.model import load
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "colours.tflite"
@@ -168,3 +169,25 @@ def test_a_difference_within_the_tolerance_contradicts_nothing(model):
 def test_a_record_of_some_classes_judges_those(model):
     found = Reference.of(model, tints(60, swapped={"green"}), record={"red": 0.98, "elsewhere": 0.5})
     assert found.contradictions(5) == ()
+
+
+def test_a_run_without_a_record_has_none(tmp_path):
+    assert recorded(Run(tmp_path)) == {}
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"per_class": 3}', '{"per_class": [{"label": "red"}, 4]}'])
+def test_a_record_of_another_shape_says_nothing(tmp_path, text):
+    (tmp_path / "training.json").write_text(text)
+    assert recorded(Run(tmp_path)) == {}
+
+
+def test_the_record_is_the_recall_of_each_class(tmp_path):
+    text = '{"per_class": [{"label": "red", "recall": 0.5}, {"label": "green", "recall": null}]}'
+    (tmp_path / "training.json").write_text(text)
+    assert recorded(Run(tmp_path)) == {"red": 0.5}
+
+
+def test_a_damaged_record_is_named(tmp_path):
+    (tmp_path / "training.json").write_text("{")
+    with pytest.raises(DataError, match=r"training\.json: not JSON"):
+        recorded(Run(tmp_path))
