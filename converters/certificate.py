@@ -59,6 +59,7 @@ class ClassRow:
         at_most: the largest drop that the images leave possible, in points, one-sided.
         state: `proven` within the budget, `unproven`, or `refused`: beyond it, and not by chance.
         why: what makes it unproven or refused; "" where it is proven.
+        measurable: the float model is right on enough of it for a drop to show.
     """
 
     label: str
@@ -70,6 +71,7 @@ class ClassRow:
     at_most: float
     state: State
     why: str = ""
+    measurable: bool = True
 
     @property
     def right(self) -> int:
@@ -134,6 +136,7 @@ class Verdict:
             the images do not prove it; `refused`: outside, or ruined.
         reasons: why it is not certified; one line each, the gravest first.
         notes: what is true besides, such as classes with too few images.
+        advice: what to do now; "" where it is certified.
         may_be_written: certified; or unproven in what nobody asked for.
         another_may_pass: a better file could; false where it is the images that do not suffice.
         budget: what was allowed.
@@ -155,6 +158,7 @@ class Verdict:
     outcome: Outcome
     reasons: tuple[str, ...]
     notes: tuple[str, ...]
+    advice: str
     may_be_written: bool
     another_may_pass: bool
     budget: Budget
@@ -244,7 +248,8 @@ class Verdict:
             "confidence": CONFIDENCE,
             "metric": "top1",
             "truth": "labels" if self.is_labelled else "float model",
-            "data": asdict(self.data),
+            # a folder's name may hold bytes that are no text
+            "data": {**asdict(self.data), "name": self.data.name.encode(errors="replace").decode()},
             "float": round(self.reference_accuracy, 6) if self.is_labelled else None,
             "file": round(self.accuracy, 6) if self.is_labelled else None,
             "drop_points": round(self.drop, 3),

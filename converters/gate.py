@@ -75,6 +75,7 @@ def judge(
         outcome=ruling.outcome,
         reasons=ruling.reasons,
         notes=(*ruling.notes, *_notes(reference)),
+        advice=ruling.advice,
         may_be_written=ruling.may_be_written,
         another_may_pass=ruling.another_may_pass,
         budget=budget,

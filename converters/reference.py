@@ -133,6 +133,8 @@ class Reference:
         """
         _check_fit(model.card, dataset)
         role, answers_of = judging(model.card)
+        if most is not None and most < 1:
+            raise DataError(f"{dataset.name}: at least 1 image is needed to judge by, not {most}")
         room = MEMORY // (4 * max(1, len(model.card.labels)))
         limit = min(room, room if most is None else most)
         if len(dataset) > limit:
@@ -157,7 +159,9 @@ class Reference:
                 if truth is not None:
                     truths[count] = columns[truth]
                 known = "?" if truth is None else truth
-                digest.update(f"{PurePath(sample.image.name).name}\0{known}\n".encode(errors="replace"))
+                digest.update(
+                    f"{PurePath(sample.image.name).name}\0{known}\n".encode(errors="surrogateescape")
+                )
                 count += 1
             unreadable = tuple(reading.unreadable)
         if outputs is None:

@@ -4,7 +4,7 @@ Images on which both are right or both wrong say nothing about a difference; tho
 gained decide. Counts go in and shares come out; what is counted, and what follows, is for others to say.
 """
 
-from math import ceil, lgamma, log, log1p, sqrt
+from math import ceil, log, log1p, sqrt
 from statistics import NormalDist
 
 import numpy as np
@@ -112,8 +112,8 @@ def _score(lost: float, gained: float, images: float, drop: float) -> float:
 
 def _binomial(count: int, probability: float) -> Array:
     """The probabilities of 0..count successes, (count + 1,) float64; probability in (0, 1)."""
-    factorials = np.array([lgamma(k + 1) for k in range(count + 1)])
     k = np.arange(count + 1)
+    factorials = np.log(np.maximum(k, 1)).cumsum()  # their logarithms
     ways = factorials[-1] - factorials - factorials[::-1]
     chances: Array = np.exp(ways + k * log(probability) + (count - k) * log1p(-probability))
     return chances

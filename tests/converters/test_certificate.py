@@ -22,6 +22,7 @@ VERDICT = Verdict(
     outcome="certified",
     reasons=(),
     notes=("a note",),
+    advice="",
     may_be_written=True,
     another_may_pass=True,
     budget=Budget(),
@@ -102,3 +103,10 @@ def test_of_very_many_classes_the_worst_are_listed_and_all_counted():
 def test_a_card_carries_the_certificate_and_gives_it_back():
     card = Card("pets", "classification", InputSpec(8, 8), ("cat", "dog"), certificate=VERDICT.as_dict())
     assert cards.from_json(cards.to_json(card), "here").certificate == VERDICT.as_dict()
+
+
+def test_a_name_that_is_no_text_can_be_written():
+    found = replace(VERDICT, data=replace(VERDICT.data, name="pets\udcff")).as_dict()
+    card = Card("pets", "classification", InputSpec(8, 8), certificate=found)
+    assert cards.to_json(card).encode()
+    assert found["data"]["name"] == "pets?"

@@ -83,6 +83,11 @@ def test_of_many_images_a_balanced_choice_is_kept(model):
     assert len(found.outputs) == found.data.images == len(found.dataset) == 9
 
 
+def test_none_of_many_images_is_too_few(model):
+    with pytest.raises(DataError, match="at least 1 image"):
+        Reference.of(model, tints(3), most=0)
+
+
 def test_memory_sets_a_limit(model, monkeypatch):
     monkeypatch.setattr("converters.reference.MEMORY", 4 * 3 * 6)
     assert len(Reference.of(model, tints(20)).outputs) == 6

@@ -154,3 +154,24 @@ def test_classes_come_worst_first():
     rows = judge_classes(classes((0, 2), (5, 1), (60, 0), (2, 1)), DEFAULT)
     assert [row.label for row in rows] == ["class 2", "class 1", "class 3", "class 0"]
     assert [row.state for row in rows] == ["refused", "proven", "proven", "proven"]
+
+
+@pytest.mark.parametrize(
+    ("counts", "contradictions", "advice"),
+    [
+        (whole(2000, 0), (), ""),
+        (whole(2000, 0), ("class 'cat' 8% here, 71% in training",), "Look at the labels"),
+        (whole(200, 0), (), "Not even a file equal to the float model"),
+        (whole(2000, 17, 3), (), "Give more validation images"),
+        (whole(2000, 90), (), "Calibrate with more images"),
+    ],
+)
+def test_what_to_do_is_said_where_something_can_be_done(counts, contradictions, advice):
+    found = rule(counts, [], DROP_STATED, contradictions=contradictions).advice
+    assert found.startswith(advice)
+    assert bool(found) == bool(advice)
+
+
+def test_without_a_class_limit_no_class_is_in_doubt():
+    found = rule(whole(2000, 0), [Tally(3, 0, 0, 0, "unknown")], Budget(max_class_drop=100))
+    assert (found.outcome, found.notes) == ("certified", ())
