@@ -30,7 +30,7 @@ from edgecnn.training.lesson import Lesson, check, read_lesson
 from edgecnn.training.progress import Progress, Watch
 from edgecnn.training.recipe import Recipe
 from edgecnn.training.schedule import rate_at
-from edgecnn.training.start import network
+from edgecnn.training.start import Subject, own_network
 from edgecnn.zoo.keras import tf
 
 CHECKPOINT_SECONDS = 60.0
@@ -41,6 +41,7 @@ def train(
     recipe: Recipe | None = None,
     *,
     out: Path | str,
+    subject: Subject | None = None,
     resume: bool = False,
     force: bool = False,
     skip_unreadable: bool = False,
@@ -54,6 +55,7 @@ def train(
         data: training and validation images, as `edgecnn.data.training_splits` gives them.
         recipe: see `edgecnn.training.recipe.default`. With `resume`, None takes the run's own.
         out: the run folder. In a cluster of several machines all of them must see it.
+        subject: what to learn; None builds the recipe's own network.
         resume: continue the training that was interrupted there; of a finished one, only return it.
         force: replace the run that is there.
         skip_unreadable: leave broken images out (and list them in training.json) instead of refusing them.
@@ -76,14 +78,20 @@ def train(
         return run
     here = cluster()
     check(data, recipe, replicas=here.replicas)
+    if subject is not None and here.replicas * here.workers > 1:
+        raise TrainingError(
+            f"{subject.verb}: works on one processor only, and this process sees {here.replicas}. Hide the "
+            "others: CUDA_VISIBLE_DEVICES=0, and no TF_CONFIG."
+        )
     # Resumed bits must be the same bits. On a CPU it costs nothing: ResNet-8, batch 128, 111 ms either way.
     tf.config.experimental.enable_op_determinism()
     tf.random.set_seed(recipe.seed)
-    model = network(recipe, len(data[0].labels))
+    subject = subject or own_network(recipe, len(data[0].labels))
     lesson = read_lesson(
         data, recipe, skip_unreadable=skip_unreadable, cache_bytes=cache_bytes, progress=progress
     )
-    study = _Study(run, recipe, here, lesson, model, checkpoint_seconds, progress)
+    subject.prepare(lesson)
+    study = _Study(run, recipe, here, lesson, subject, checkpoint_seconds, progress)
     if here.chief:
         folder.started(run, recipe, resume=resume)
     if resume:
@@ -102,15 +110,17 @@ class _Study:
         recipe: Recipe,
         here: Cluster,
         lesson: Lesson,
-        model: Any,
+        subject: Subject,
         checkpoint_seconds: float,
         progress: Callable[[Progress], None],
     ) -> None:
-        self.run, self.recipe, self.here, self.lesson = run, recipe, here, lesson
+        self.run, self.recipe, self.here, self.lesson, self.subject = run, recipe, here, lesson, subject
         steps = lesson.feed.steps
         self.total, self.warmup = recipe.epochs * steps, round(recipe.warmup_epochs * steps)
-        self.learner = learner(model, recipe, lesson.head, here, total_steps=self.total, warmup=self.warmup)
-        self.judge = Judge(self.learner.plain, lesson, recipe)
+        self.learner = learner(
+            subject.model, recipe, lesson.head, here, total_steps=self.total, warmup=self.warmup
+        )
+        self.judge = Judge(subject, lesson, recipe)
         self.position = Position()
         self.watch = Watch(progress, recipe, steps)
         self.checkpoint_seconds = checkpoint_seconds
@@ -195,7 +205,7 @@ class _Study:
         self.position = Position(epoch=now.epoch + 1, best_epoch=best, history=history)
         if self.here.chief:
             if best == now.epoch:
-                folder.write_model(self.run, self.learner.plain, self.judge.card(self.position))
+                folder.write_model(self.run, self.subject.export(), self.judge.card(self.position))
             folder.write_history(self.run, history)
             checkpoint.write(self.run.checkpoints, self.position, state, self.fingerprint)
         self.watch.judged(self.position)

@@ -13,6 +13,7 @@ from edgecnn.training.feed import plain_batches
 from edgecnn.training.learner import forward, outputs
 from edgecnn.training.lesson import Lesson
 from edgecnn.training.recipe import Recipe
+from edgecnn.training.start import Subject
 from edgecnn.zoo.keras import keras, tf
 
 _BATCH = 256
@@ -21,9 +22,9 @@ _BATCH = 256
 class Judge:
     """Judges one network, in float32, as it will be converted."""
 
-    def __init__(self, model: Any, lesson: Lesson, recipe: Recipe) -> None:
-        self._model, self._lesson, self._recipe = model, lesson, recipe
-        self._forward = forward(model)
+    def __init__(self, subject: Subject, lesson: Lesson, recipe: Recipe) -> None:
+        self._subject, self._lesson, self._recipe = subject, lesson, recipe
+        self._forward = forward(subject.model)
 
     def epoch(self) -> tuple[float, float]:
         """Mean loss (without label smoothing) and score in [0, 1] over the validation images."""
@@ -35,19 +36,18 @@ class Judge:
 
     def card(self, position: Position) -> Card:
         """The card of the best epoch so far."""
-        lesson, recipe = self._lesson, self._recipe
+        lesson, recipe, subject = self._lesson, self._recipe, self._subject
         best = position.history[position.best_epoch]
-        start = f" from {recipe.pretrained} weights" if recipe.pretrained else ""
-        width = f" width {recipe.width:g}" if recipe.width != 1 else ""
         return Card(
-            name=recipe.model,
+            name=subject.name,
             task=lesson.task,
             input=recipe.input,
             labels=lesson.labels,
-            outputs=dict(zip(lesson.head.ROLES, self._model.output_names, strict=True)),
+            outputs=dict(zip(lesson.head.ROLES, subject.model.output_names, strict=True)),
             options=lesson.head.OPTIONS,
             lineage=(
-                f"train {recipe.model}{width}{start} on {lesson.name} ({len(lesson.feed.images)} images), "
+                *subject.lineage,
+                f"{subject.verb} on {lesson.name} ({len(lesson.feed.images)} images), "
                 f"epoch {best['epoch']:.0f} of {recipe.epochs}, seed {recipe.seed}",
             ),
             metrics={"val_accuracy": best["val_accuracy"], "val_loss": best["val_loss"]},

@@ -42,7 +42,7 @@ def predictor(run: Path | Run, *, batch: int = BATCH) -> Callable[[Iterable[Imag
     """
     run = run if isinstance(run, Run) else Run(Path(run))
     card = run.read_card()
-    model = _model(run.model)
+    model = read_model(run.model)
     spec = card.input
     shape, wanted = tuple(model.input_shape[1:]), (spec.height, spec.width, spec.channels)
     if shape != wanted:
@@ -55,6 +55,23 @@ def predictor(run: Path | Run, *, batch: int = BATCH) -> Callable[[Iterable[Imag
         raise CardError(f"{run.card}: the task {card.task!r} is not known; there is: {', '.join(TASKS)}.")
     run_model = forward(model)
     return lambda stream: _predict(stream, run_model, list(model.output_names), card, batch)
+
+
+def read_model(path: Path) -> Any:
+    """The Keras model of a run.
+
+    Raises:
+        ModelError: the file is missing or cannot be read.
+    """
+    if not path.is_file():
+        raise ModelError(
+            f"{path}: the run has no model yet; its training has not finished an epoch. Resume it."
+        )
+    try:
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"{path}: cannot be read as a Keras model ({reason}). Train again.") from error
 
 
 def _predict(
@@ -74,15 +91,3 @@ def _predict(
 def _decoded(task: Any, outputs: dict[str, Array], place: int, view: View, card: Card) -> Result:
     result: Result = task.decode({role: array[place] for role, array in outputs.items()}, view, card)
     return result
-
-
-def _model(path: Path) -> Any:
-    if not path.is_file():
-        raise ModelError(
-            f"{path}: the run has no model yet; its training has not finished an epoch. Resume it."
-        )
-    try:
-        return keras.models.load_model(path, compile=False, safe_mode=True)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"{path}: cannot be read as a Keras model ({reason}). Train again.") from error

@@ -1,14 +1,53 @@
 """The network that training starts from: fresh weights, published ones, or those of another run."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgecnn import zoo
 from edgecnn.errors import TrainingError
+from edgecnn.training.lesson import Lesson
 from edgecnn.training.recipe import Recipe
 from edgecnn.zoo.keras import keras
 
 _CLASSIFIER = "logits"
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What is learned where it is not the recipe's own network, as `edgecnn.compression` makes it.
+
+    Attributes:
+        model: what is stepped and judged, in float32; lives in this process alone.
+        prepare: called once with the lesson, before the first step and before a checkpoint is taken up.
+        export: the network as it is saved, with outputs of the same names.
+        name: of the card.
+        lineage: of the card, up to this training.
+        verb: what this training is, such as "train resnet8"; its line of the lineage begins with it.
+    """
+
+    model: Any
+    prepare: Callable[[Lesson], None]
+    export: Callable[[], Any]
+    name: str
+    lineage: tuple[str, ...]
+    verb: str
+
+
+def own_network(recipe: Recipe, classes: int) -> Subject:
+    """The recipe's own network, see `network`."""
+    model = network(recipe, classes)
+    start = f" from {recipe.pretrained} weights" if recipe.pretrained else ""
+    width = f" width {recipe.width:g}" if recipe.width != 1 else ""
+    return Subject(
+        model,
+        prepare=lambda lesson: None,
+        export=lambda: model,
+        name=recipe.model,
+        lineage=(),
+        verb=f"train {recipe.model}{width}{start}",
+    )
 
 
 def network(recipe: Recipe, classes: int) -> Any:

@@ -1,0 +1,139 @@
+"""Quantization-aware training: a run in, a run whose network already computes as int8 will out.
+
+    train_quantized(Path("runs/cats"), training_splits("photos/"), out=Path("runs/cats-qat"))
+
+The weights start where the run's training ended; a few epochs at a small rate let them find their place on
+the int8 grid. Loop, checkpoints and files are those of `edgecnn.training`; what is rounded where is
+`edgecnn.compression.fake_quantize`. (Jacob et al. 2018, arXiv 1712.05877, section 3.)
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from edgecnn.card import Card
+from edgecnn.compression.fake_quantize import FakeQuantized, fake_quantized
+from edgecnn.data.dataset import Dataset
+from edgecnn.errors import TrainingError
+from edgecnn.runs import Run
+from edgecnn.training import fit, recipe
+from edgecnn.training.lesson import Lesson
+from edgecnn.training.predict import read_model
+from edgecnn.training.progress import Progress
+from edgecnn.training.recipe import Recipe
+from edgecnn.training.start import Subject
+
+EPOCHS = 3
+RATE = 1e-4
+CALIBRATED = 1024
+"""Training images, augmented as in training, that the ranges start from."""
+
+
+def train_quantized(
+    run: Path,
+    data: tuple[Dataset, Dataset],
+    *,
+    out: Path,
+    epochs: int = EPOCHS,
+    rate: float = RATE,
+    batch: int | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    force: bool = False,
+    skip_unreadable: bool = False,
+    checkpoint_seconds: float = fit.CHECKPOINT_SECONDS,
+    progress: Callable[[Progress], None] = lambda progress: None,
+) -> Run:
+    """Write a new run: the network of `run`, folded, rounded as int8 rounds, and trained on.
+
+    Can be killed at any moment; with `resume` it ends with the bits of one that was not.
+
+    Args:
+        run: the run to start from; stays as it is.
+        data: training and validation images, of the labels that the run knows.
+        out: the new run's folder.
+        epochs: passes over the training images.
+        rate: highest learning rate, of Adam; falls along half a cosine.
+        batch: images in a step; None takes the run's own, or one that suits images and their number.
+        seed: of order and augmentation.
+        resume: continue the training that was interrupted in `out`.
+        force: replace the run that is in `out`.
+        skip_unreadable: leave broken images out instead of refusing them.
+        checkpoint_seconds: see `edgecnn.training.fit.train`.
+        progress: called about twice a second.
+
+    Returns:
+        The new run. Its `model.keras` is the epoch that did best, rounded, on the validation images; its
+        card's lineage is the old one and a line more.
+
+    Raises:
+        TrainingError: a layer without an int8 form (says which, and the way out), data that do not fit the
+            run, a folder that is taken, or what `edgecnn.training.fit.train` raises.
+        DataError, CardError, ModelError: the run cannot be read.
+        MissingExtra: tensorflow-model-optimization is not installed.
+    """
+    source = Run(run)
+    card = source.read_card()
+    if out.resolve() == run.resolve():
+        raise TrainingError(f"{out}: a run's weights never change. Choose another folder for the new run.")
+    if data[0].labels != card.labels:
+        raise TrainingError(
+            f"{run} knows {len(card.labels)} labels, and those of {data[0].name} are others. Give the data "
+            "that it was trained on."
+        )
+    chosen = _recipe(source, card, data[0], epochs=epochs, rate=rate, batch=batch, seed=seed)
+    network = fake_quantized(read_model(source.model), card.input)
+    return fit.train(
+        data,
+        chosen,
+        out=out,
+        subject=_subject(network, card, chosen),
+        resume=resume,
+        force=force,
+        skip_unreadable=skip_unreadable,
+        checkpoint_seconds=checkpoint_seconds,
+        progress=progress,
+    )
+
+
+def _recipe(source: Run, card: Card, train: Dataset, *, batch: int | None, **chosen: Any) -> Recipe:
+    """The run's own recipe, but for what fine-tuning wants otherwise."""
+    if source.recipe.is_file():
+        own = recipe.from_json(source.recipe.read_text(encoding="utf-8"), str(source.recipe))
+    else:  # published weights, or a model of someone's own
+        own = recipe.default(card.name, train, input=card.input, pretrained=str(source.path))
+    return replace(
+        own,
+        model=card.name,
+        input=card.input,
+        pretrained=str(source.path),
+        batch=batch or own.batch,
+        optimizer="adam",
+        warmup_epochs=min(own.warmup_epochs, 0.1),
+        weight_decay=0.0,
+        precision="float32",
+        **chosen,
+    )
+
+
+def _subject(network: FakeQuantized, card: Card, chosen: Recipe) -> Subject:
+    def prepare(lesson: Lesson) -> None:
+        batches = lesson.feed.batches(0)
+        count = max(1, CALIBRATED // chosen.batch)
+        network.calibrate(images for images, _ in islice(batches, count))
+        batches.close()
+
+    return Subject(
+        network.model,
+        prepare=prepare,
+        export=network.export,
+        name=card.name,
+        lineage=card.lineage,
+        verb=(
+            "compress: quantization-aware training, tensorflow-model-optimization "
+            f"{version('tensorflow-model-optimization')}, rate {chosen.rate:g},"
+        ),
+    )
