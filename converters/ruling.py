@@ -1,7 +1,8 @@
 """Which losses a file may have: the gate's rules, from counts to an outcome.
 
-Overall, a drop that is observed beyond the budget is refused. One inside must be proven: Tango's one-sided
-bound for matched pairs (`edgecnn.evaluation.paired`) must lie inside too.
+Overall, a drop that is observed beyond the budget is refused, unless two images more or less would decide it
+and an even toss explains it. One inside must be proven: Tango's one-sided bound for matched pairs
+(`edgecnn.evaluation.paired`) must lie inside too.
 
 Classes have fewer images, and the worst of many looks bad by chance. A class is refused when its drop lies
 beyond the budget, its own images say that this is no even toss (McNemar's test), and it is not what the worst
@@ -178,8 +179,8 @@ def _overall(whole: Tally, budget: Budget, is_labelled: bool) -> tuple[Outcome, 
     else:
         found = f"answers otherwise than the float model on {drop:.2f} % of {whole.images} images"
     if drop > budget.max_drop:
-        one_decides = 100 / whole.images > budget.max_drop
-        if one_decides and chance_of_loss(whole.lost, whole.gained) > _CHANCE:
+        two_decide = 200 / whole.images >= budget.max_drop
+        if two_decide and chance_of_loss(whole.lost, whole.gained) > _CHANCE:
             return "unproven", f"{found}; {allowed}, but one image weighs {100 / whole.images:.1f} points"
         return "refused", f"{found}; {allowed}"
     at_most = whole.at_most
