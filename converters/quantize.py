@@ -1,186 +1,118 @@
 """TFLite to TFLite: float weights become smaller ones, activations integers where the scheme says so.
 
-ai-edge-quantizer rewrites the file; the ranges are ours (`calibration`), because its own "min-max" forgets.
-What it leaves undone is done or checked here: biases that would not fit 32 bits, operator versions, buffers
-inside the FlatBuffer, and that nothing stayed float behind anyone's back.
+ai-edge-quantizer rewrites the file (`schemes` has its recipes); the ranges are ours (`calibration`), because
+its own "min-max" forgets. What it leaves undone is done or checked here: biases that would not fit, operator
+versions, buffers inside the FlatBuffer, and that nothing computes in another type behind anyone's back.
 """
 
 import contextlib
 import io as text
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Any
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
 from calibration import editable
 from calibration.ranges import Ranges
-from converters import bias
+from converters import bias, float_source, precision, schemes, versions
+from converters.schemes import SCHEMES, Entry, Io, Keep, Scheme, Weights, check_ends, known
 from edgecnn.errors import ConversionError, MissingExtra
 from edgecnn.graph import Graph, read
 
-Io: TypeAlias = Literal["int8", "uint8", "float32"]
-"""The type of an int8 model's inputs and outputs."""
-
-_Entry: TypeAlias = dict[str, Any]
-"""One entry of an ai-edge-quantizer recipe, in its JSON form."""
-
-
-@dataclass(frozen=True)
-class Scheme:
-    """One way to make a float model smaller.
-
-    Attributes:
-        summary: for people.
-        integer: activations become integers too, for which their ranges must be known.
-        recipe: for ai-edge-quantizer; later entries come first.
-    """
-
-    summary: str
-    integer: bool
-    recipe: tuple[_Entry, ...]
-
-
-def _entry(operation: str, algorithm: str, **config: Any) -> _Entry:
-    return {"regex": ".*", "operation": operation, "algorithm_key": algorithm, "op_config": config}
-
-
-_MINMAX: Final = "min_max_uniform_quantize"
-_INT8_CHANNELS: Final = {"num_bits": 8, "symmetric": True, "granularity": "CHANNELWISE", "dtype": "INT"}
-_INT8_TENSOR: Final = {**_INT8_CHANNELS, "granularity": "TENSORWISE"}
-_ACTIVATIONS: Final = {"num_bits": 8, "symmetric": False, "granularity": "TENSORWISE", "dtype": "INT"}
-_FLOAT16: Final = {"num_bits": 16, "symmetric": True, "granularity": "TENSORWISE", "dtype": "FLOAT"}
-_WEIGHTED: Final = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "CONV_2D_TRANSPOSE")
-_INTEGER: Final = {"compute_precision": "INTEGER", "explicit_dequantize": False}
-
-SCHEMES: Final[dict[str, Scheme]] = {
-    "float16": Scheme(
-        "weights in half precision, arithmetic in float: half the size, hardly a difference",
-        integer=False,
-        recipe=tuple(
-            _entry(
-                kind,
-                "float_casting",
-                weight_tensor_config=_FLOAT16,
-                compute_precision="FLOAT",
-                explicit_dequantize=True,
-            )
-            for kind in _WEIGHTED
-        ),
-    ),
-    "dynamic": Scheme(
-        "int8 weights, activations quantized while running: a quarter of the size, no calibration",
-        integer=False,
-        recipe=(
-            _entry("*", _MINMAX, weight_tensor_config=_INT8_CHANNELS, **_INTEGER),
-            # From dense weights with a scale per channel tflite-runtime 2.14 computes zeros and no error.
-            _entry("FULLY_CONNECTED", _MINMAX, weight_tensor_config=_INT8_TENSOR, **_INTEGER),
-        ),
-    ),
-    "int8": Scheme(
-        "everything in integers: a quarter of the size, the fastest on most devices; needs images",
-        integer=True,
-        recipe=(
-            _entry(
-                "*",
-                _MINMAX,
-                activation_tensor_config=_ACTIVATIONS,
-                weight_tensor_config=_INT8_CHANNELS,
-                **_INTEGER,
-            ),
-        ),
-    ),
-}
-
-_ENDS: Final[dict[str, tuple[_Entry, ...]]] = {
-    "int8": (),
-    "uint8": tuple(
-        _entry(
-            end,
-            _MINMAX,
-            activation_tensor_config={**_ACTIVATIONS, "dtype": "UINT"},
-            weight_tensor_config=_INT8_CHANNELS,
-            **_INTEGER,
-        )
-        for end in ("INPUT", "OUTPUT")
-    ),
-    "float32": tuple(_entry(end, "no_quantize") for end in ("INPUT", "OUTPUT")),
-}
-
-# The first version of an operator that takes int8 (tensorflow/lite/tools/versioning/op_version.cc). Runtimes
-# forgive a lower number, tools that ask for the runtime a file needs do not.
-_INT8_VERSIONS: Final = {
-    **dict.fromkeys(
-        ("ADD", "AVERAGE_POOL_2D", "CONCATENATION", "DEQUANTIZE", "LOGISTIC", "MAX_POOL_2D", "MEAN", "MUL"), 2
-    ),
-    **dict.fromkeys(("PAD", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "SOFTMAX", "SUB", "TRANSPOSE"), 2),
-    **dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D"), 3),
-    "FULLY_CONNECTED": 4,
-}
+__all__ = ["SCHEMES", "Io", "Keep", "Scheme", "Weights", "check_ends", "known", "quantize", "unsupported"]
 
 _DEAD = 1e-9
 """A range narrower than this is that of a tensor that never moved from zero."""
 
 
-def known(scheme: str) -> Scheme:
-    """The scheme of that name.
-
-    Raises:
-        ConversionError: there is none; lists those there are.
-    """
-    if scheme not in SCHEMES:
-        raise ConversionError(f"no scheme is called {scheme!r}. There are: float32, {', '.join(SCHEMES)}.")
-    return SCHEMES[scheme]
-
-
-def check_ends(io: str) -> None:
-    """Refuse a type that inputs and outputs cannot have.
-
-    Raises:
-        ConversionError: it is none of `Io`.
-    """
-    if io not in get_args(Io):
-        raise ConversionError(f"inputs and outputs can be {', '.join(get_args(Io))}, not {io!r}")
-
-
 def quantize(
-    content: bytes, scheme: str, *, name: str = "the model", ranges: Ranges | None = None, io: Io = "int8"
+    content: bytes,
+    scheme: str,
+    *,
+    name: str = "the model",
+    ranges: Ranges | None = None,
+    io: Io | None = None,
+    weights: Weights = "channel",
+    keep: Keep | None = None,
 ) -> bytes:
     """Rewrite a float model.
 
+    Operators that are kept are met by QUANTIZE and DEQUANTIZE; none lies between two that are kept in the
+    same precision. In float32 the delegate runs them, from float32 weights. In int16 their weights are int8
+    and reference kernels run them, because XNNPACK has no int16 convolution: they are slower than in float32,
+    and repair activations only, and only those between two kept operators.
+
     Args:
-        content: a float32 `.tflite` file.
+        content: a float `.tflite` file; float16 weights are widened first.
         scheme: a key of SCHEMES.
         name: what to call the model in errors.
         ranges: of every activation, inputs included; an integer scheme needs them, others don't look.
-        io: type of inputs and outputs of an integer scheme; float32 puts QUANTIZE and DEQUANTIZE at the ends.
+        io: type of inputs and outputs of an integer scheme, None for its own integers; float32 puts QUANTIZE
+            and DEQUANTIZE at the ends.
+        weights: whether int8 weights have a scale for each output channel, or one for the whole tensor, which
+            old drivers want and which ruins most depthwise networks. In `dynamic`, dense weights always have
+            one and depthwise ones never: the kernels know nothing else.
+        keep: operators that stay out of the scheme, by the name of their first output, and what they compute
+            in: float32; in an int8 model int16 too, which tflite-runtime 2.14 refuses to load.
 
     Raises:
-        ConversionError: an unknown scheme or io, missing ranges, an operator that has no integer version, or
-            a bias that cannot be stored.
+        ConversionError: the model is quantized already, an unknown scheme, io or operator to keep, missing
+            ranges, an operator that has no integer version, or a bias that cannot be stored.
         MissingExtra: ai-edge-quantizer is not installed.
     """
     chosen = known(scheme)
-    check_ends(io)
+    check_ends(io, scheme)
+    kept = dict(keep or {})
+    content = float_source.to_float32(content, name)
     source = read(content, name)
+    entries = schemes.recipe(scheme, io=io, weights=weights)
+    entries += schemes.exceptions(source, kept, scheme, weights=weights)
     if not chosen.integer:
-        return _finished(_rewritten(content, chosen.recipe, {}, source), chosen)
+        return _finished(_rewritten(content, entries, {}, source))
     if ranges is None:
         raise ConversionError(
             f"{name}: {scheme} needs the ranges of the activations. Give images with --data."
         )
-    recipe = (*chosen.recipe, *_ENDS[io])
     statistics = _statistics(source, ranges)
-    made = _rewritten(content, recipe, statistics, source)
+    made = _rewritten(content, entries, statistics, source)
     if layers := bias.too_large(read(made, name), source):
         ranks = {tensor.name: len(tensor.shape) for tensor in source.tensors}
         statistics |= {layer.weights: bias.widened(layer, ranks[layer.weights]) for layer in layers}
-        made = _rewritten(content, recipe, statistics, source)
-    finished = _finished(made, chosen)
-    _check_integer(read(finished, name), source)
+        made = _rewritten(content, entries, statistics, source)
+    finished = _finished(made)
+    graph = read(finished, name)
+    precision.check(graph, source, chosen.ends[0], kept)
+    if layers := bias.too_large(graph, source):
+        raise ConversionError(
+            f"{name}: the bias beside {layers[0].weights} does not fit its integers even with coarser "
+            "weights. Its channel is broken: check the training."
+        )
     return finished
+
+
+def unsupported(
+    content: bytes, scheme: str, *, name: str = "the model", ranges: Ranges | None = None
+) -> tuple[str, ...]:
+    """The operators that have no version in an integer scheme, by the name of their first output.
+
+    `quantize` refuses a model that has some, unless they are kept.
+
+    Raises:
+        ConversionError: as `quantize` does.
+        MissingExtra: ai-edge-quantizer is not installed.
+    """
+    if not known(scheme).integer:
+        return ()
+    content = float_source.to_float32(content, name)
+    source = read(content, name)
+    if ranges is None:
+        raise ConversionError(
+            f"{name}: {scheme} needs the ranges of the activations. Give images with --data."
+        )
+    entries = schemes.recipe(scheme, io=None, weights="channel")
+    made = _rewritten(content, entries, _statistics(source, ranges), source)
+    return precision.in_float(read(made, name), source)
 
 
 def _statistics(source: Graph, ranges: Ranges) -> dict[str, dict[str, Any]]:
@@ -203,7 +135,7 @@ def _statistics(source: Graph, ranges: Ranges) -> dict[str, dict[str, Any]]:
 
 
 def _rewritten(
-    content: bytes, recipe: tuple[_Entry, ...], statistics: Mapping[str, Any], source: Graph
+    content: bytes, recipe: tuple[Entry, ...], statistics: Mapping[str, Any], source: Graph
 ) -> bytes:
     try:
         from ai_edge_quantizer.quantizer import Quantizer
@@ -222,41 +154,10 @@ def _rewritten(
     return bytes(result.quantized_model)
 
 
-def _finished(content: bytes, scheme: Scheme) -> bytes:
+def _finished(content: bytes) -> bytes:
     """Every buffer inside the FlatBuffer, and versions that are true."""
     model = editable.read(content)
-    if scheme.integer:
-        codes = {getattr(schema.BuiltinOperator, kind): version for kind, version in _INT8_VERSIONS.items()}
-        for code in model.operatorCodes:
-            code.version = max(code.version, codes.get(code.builtinCode, 1))
+    versions.settle(model)
     # It names the runtime that the float file needed.
     model.metadata = [entry for entry in model.metadata or () if entry.name != b"min_runtime_version"]
     return editable.write(model)
-
-
-def _check_integer(made: Graph, source: Graph) -> None:
-    """Nothing computes in float but QUANTIZE and DEQUANTIZE at the ends, and no bias is clipped.
-
-    Raises:
-        ConversionError: an operator stayed float, or a bias does not fit.
-    """
-    ends = {*made.inputs, *made.outputs}
-    floating = [
-        operator
-        for operator in made.ops
-        for index in (*operator.inputs, *operator.outputs)
-        if index >= 0 and made.tensors[index].dtype == "float32"
-        if not (operator.kind in ("QUANTIZE", "DEQUANTIZE") and index in ends)
-    ]
-    if floating:
-        # The operator itself rather than the QUANTIZE and DEQUANTIZE around it.
-        named = next((one for one in floating if one.kind not in ("QUANTIZE", "DEQUANTIZE")), floating[0])
-        raise ConversionError(
-            f"{source.name}: {named.label} ({made.tensors[named.outputs[0]].name}) has no int8 version in "
-            "ai-edge-quantizer, so the model would stay partly float. Replace it, or use --float16."
-        )
-    if layers := bias.too_large(made, source):
-        raise ConversionError(
-            f"{source.name}: the bias beside {layers[0].weights} does not fit 32 bits even with coarser "
-            "weights. Its channel is broken: check the training."
-        )

@@ -25,7 +25,8 @@ from edgecnn import files
 from edgecnn.card import Card
 from edgecnn.errors import DataError
 
-SCHEMES = ("float32", "float16", "dynamic", "int8")
+SCHEMES = ("float32", "float16", "dynamic", "weight_only", "int8", "int16x8")
+"""What a `.tflite` file of a run can be, the largest first."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class Measurement:
 
     Attributes:
         model: path of the file as given, or the run and file name.
-        scheme: float32, float16, dynamic, int8; "keras" for a run itself; "" where unknown.
+        scheme: one of SCHEMES; "keras" for a run itself; "" where unknown.
         device: what it ran on, such as the CPU's name.
         metrics: accuracy by name, intervals and per-class lists included; JSON values; {} if not judged.
         latency_ms: p50, p90, p99, mean of the whole `Model(image)` and of its stages; {} if not timed.

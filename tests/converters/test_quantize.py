@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from calibration import editable
 from calibration.observe import observe
 from calibration.ranges import Ranges
-from converters.quantize import SCHEMES, quantize
+from converters.quantize import SCHEMES, quantize, unsupported
 from edgecnn.card import InputSpec
 from edgecnn.errors import ConversionError
 from edgecnn.graph import read
@@ -17,6 +18,8 @@ from edgecnn.runs import SCHEMES as RUN_SCHEMES
 from edgecnn.runtime.interpreter import open_interpreter
 
 pytestmark = pytest.mark.tensorflow
+
+WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 
 def test_the_schemes_are_those_that_a_run_folder_knows():
@@ -31,6 +34,8 @@ class Case:
     oracle: bytes
     ranges: Ranges
     tensors: list
+    network: object
+    calibration: list
 
 
 def patterns(count, shape, seed):
@@ -47,6 +52,28 @@ def patterns(count, shape, seed):
     return found
 
 
+def converted(network, scheme, calibration):
+    """TFLiteConverter's own file."""
+    from edgecnn.keras import tf
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([network.function], network.owner)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if scheme == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if scheme in ("int8", "int16x8"):
+        sets, ends = {
+            "int8": (tf.lite.OpsSet.TFLITE_BUILTINS_INT8, tf.int8),
+            "int16x8": (
+                tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
+                tf.int16,
+            ),
+        }[scheme]
+        converter.representative_dataset = lambda: ([tensor] for tensor in calibration)
+        converter.target_spec.supported_ops = [sets]
+        converter.inference_input_type = converter.inference_output_type = ends
+    return converter.convert()
+
+
 @pytest.fixture(
     scope="module",
     params=["resnet8", "mobilenet_v2", pytest.param("mobilenet_v3_small", marks=pytest.mark.slow)],
@@ -54,7 +81,7 @@ def patterns(count, shape, seed):
 def case(request, tmp_path_factory):
     from converters.from_keras import read_keras, to_tflite
     from edgecnn import zoo
-    from edgecnn.keras import keras, tf
+    from edgecnn.keras import keras
 
     shape = {"resnet8": (32, 32, 3)}.get(request.param, (48, 48, 3))
     width = {"resnet8": 1.0}.get(request.param, 0.35)
@@ -68,17 +95,19 @@ def case(request, tmp_path_factory):
     model.save(path, save_format="keras")
     network = read_keras(path, image_shape=shape, roles=("scores",))
     calibration = patterns(32, shape, 100)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([network.function], network.owner)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([tensor] for tensor in calibration)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = converter.inference_output_type = tf.int8
     content = to_tflite(network)
     found = observe(content, calibration)
     graph = read(content, "float")
     found[graph.tensors[graph.inputs[0]].name] = (-1.0, 1.0)
     ranges = Ranges(found, "minmax", len(calibration), "")
-    return Case(content, converter.convert(), ranges, patterns(40, shape, 200))
+    theirs = converted(network, "int8", calibration)
+    return Case(content, theirs, ranges, patterns(40, shape, 200), network, calibration)
+
+
+@pytest.fixture(scope="module")
+def oracle(case):
+    """A function that makes TFLiteConverter's own file of a scheme, once."""
+    return cache(lambda scheme: converted(case.network, scheme, case.calibration))
 
 
 def outputs(content, tensors):
@@ -171,9 +200,84 @@ def test_dense_weights_of_a_dynamic_file_have_one_scale(case):
     assert {tensor.dtype for tensor in dense} == {"int8"}
 
 
+def integer_file(case, scheme, **options):
+    """A file of the scheme; what has no integer version is kept in float."""
+    lacking = unsupported(case.content, scheme, ranges=case.ranges)
+    return quantize(
+        case.content, scheme, ranges=case.ranges, keep=dict.fromkeys(lacking, "float32"), **options
+    )
+
+
+@pytest.mark.parametrize("io", [None, "float32"])
+def test_int16x8_is_as_near_to_float_as_tfliteconverters(case, oracle, io):
+    expected = outputs(case.content, case.tensors)
+    made = integer_file(case, "int16x8", io=io)
+    ours = decibels(expected, outputs(made, case.tensors))
+    if unsupported(case.content, "int16x8", ranges=case.ranges):
+        assert ours > 15
+        return
+    theirs = oracle("int16x8")
+    assert ours > decibels(expected, outputs(theirs, case.tensors)) - 1
+    ends = read(made, "made")
+    assert {ends.tensors[index].dtype for index in (*ends.inputs, *ends.outputs)} == {io or "int16"}
+
+
+def test_int16x8_loses_only_what_the_weights_lose(case):
+    shown = case.calibration  # nothing is clipped on these
+    expected = outputs(case.content, shown)
+    weights = decibels(expected, outputs(quantize(case.content, "weight_only"), shown))
+    assert decibels(expected, outputs(integer_file(case, "int16x8"), shown)) > weights - 1
+
+
+@pytest.mark.parametrize("weights", ["channel", "tensor"])
+def test_weight_only_computes_what_the_float_model_computes_with_rounded_weights(case, weights):
+    made = quantize(case.content, "weight_only", weights=weights)
+    graph, source, model = read(made, "made"), read(case.content, "source"), editable.read(case.content)
+    rounded = {op.outputs[0]: graph.tensors[op.inputs[0]] for op in graph.ops if op.kind == "DEQUANTIZE"}
+    theirs = [op for op in source.ops if op.kind in WEIGHTED]
+    for ours, origin in zip([op for op in graph.ops if op.kind in WEIGHTED], theirs, strict=True):
+        tensor = rounded[ours.inputs[1]]
+        shape = [1] * len(tensor.shape)
+        shape[tensor.quantized_dimension] = -1
+        values = graph.data(tensor).astype(np.float32) * tensor.scale.reshape(shape)
+        assert len(tensor.scale) == (1 if weights == "tensor" else tensor.shape[tensor.quantized_dimension])
+        model.buffers[source.tensors[origin.inputs[1]].buffer].data = values.ravel().view(np.uint8)
+    np.testing.assert_allclose(
+        outputs(made, case.tensors), outputs(editable.write(model), case.tensors), rtol=1e-4, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("scheme", ["dynamic", "weight_only", "int8", "int16x8"])
+def test_weights_have_one_scale_when_asked_for(case, scheme):
+    made = integer_file(case, scheme, weights="tensor")
+    graph = read(made, "made")
+    scales = {}
+    for tensor in graph.tensors:
+        if tensor.is_constant and tensor.dtype == "int8":
+            readers = {op.kind for op in graph.ops if tensor.index in op.inputs} - {"DEQUANTIZE"}
+            for kind in readers or {"DEQUANTIZE"}:
+                scales.setdefault(kind, set()).add(len(tensor.scale) == 1)
+    assert scales
+    # Dynamic depthwise kernels read one scale per channel, whatever is there.
+    scales.pop("DEPTHWISE_CONV_2D" if scheme == "dynamic" else "", None)
+    assert set().union(*scales.values()) == {True}
+    expected = outputs(case.content, case.tensors)
+    assert decibels(expected, outputs(made, case.tensors)) > 0
+
+
+@pytest.mark.parametrize("scheme", ["float16", "dynamic"])
+def test_versions_are_those_of_tfliteconverter(case, oracle, scheme):
+    """A dense layer has one scale for each channel there, which needs a newer runtime."""
+    versions = {op.kind: op.version for op in read(oracle(scheme), "oracle").ops}
+    made = {op.kind: op.version for op in read(quantize(case.content, scheme), "made").ops}
+    if scheme == "dynamic":
+        assert made.pop("FULLY_CONNECTED") == 3
+    assert made.items() <= versions.items()
+
+
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_every_buffer_lies_aligned_inside_the_flatbuffer(case, scheme):
-    content = quantize(case.content, scheme, ranges=case.ranges)
+    content = integer_file(case, scheme)
     start = np.frombuffer(content, np.uint8).ctypes.data
     buffers = [buffer for buffer in read(content, "made").buffers if len(buffer)]
     assert {(buffer.ctypes.data - start) % 16 for buffer in buffers} == {0}
@@ -212,7 +316,9 @@ def ranges_of(content, low=-1.0, high=1.0):
 
 
 def test_an_unknown_scheme_is_refused_with_those_there_are(tiny):
-    with pytest.raises(ConversionError, match=r"'int9'. There are: float32, float16, dynamic, int8"):
+    with pytest.raises(
+        ConversionError, match=r"'int9'. There are: float32, float16, dynamic, weight_only, int8, int16x8"
+    ):
         quantize(tiny, "int9")
 
 
@@ -235,6 +341,19 @@ def test_an_operator_without_integer_version_is_refused_by_name():
     content = small(tf.math.sin)
     with pytest.raises(ConversionError, match=r"SIN \(.*\) has no int8 version.*--float16"):
         quantize(content, "int8", ranges=ranges_of(content))
+
+
+@pytest.mark.parametrize(
+    ("scheme", "io", "expected"),
+    [
+        ("int8", "int16", "of int8 can be int8, uint8, float32, not 'int16'"),
+        ("int16x8", "int8", "of int16x8 can be int16, float32, not 'int8'"),
+        ("int16x8", "uint8", "of int16x8 can be int16, float32, not 'uint8'"),
+    ],
+)
+def test_ends_that_a_scheme_does_not_have_are_refused(tiny, scheme, io, expected):
+    with pytest.raises(ConversionError, match=expected):
+        quantize(tiny, scheme, ranges=ranges_of(tiny), io=io)
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 0.0), (-1e-30, 1e-30)])
