@@ -6,7 +6,7 @@ fall without it (6 dB for each halving of the steps).
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import inf, log10
+from math import log10
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
@@ -69,7 +69,7 @@ def of_wire(wire: LayerError, wiring: Wiring, *, reader: LayerError | None = Non
 
 def of_operator(layer: LayerError, wiring: Wiring) -> Iterator[Cause]:
     """Why an operator's weights, bias or arithmetic are too coarse."""
-    if layer.local_sqnr_db == -inf and layer.weights == inf and layer.channels.signal.sum() > 0:
+    if not np.isfinite(layer.channels.local.sum()):
         text = "it becomes infinite or not a number"
         yield Cause("not a number", layer.tensor.name, MOST_GAIN_DB, text, "keep this layer in float32", {})
         return

@@ -137,17 +137,24 @@ class _Runs:
 
     def look(self, feed: tuple[Array, Array], inputs: Sequence[Pair], sums: Mapping[int, Sums]) -> None:
         """Show all of them one image and add up what is seen."""
+        # A broken file's infinities are told by what they make of the sums.
+        with np.errstate(invalid="ignore", over="ignore"):
+            self._look(feed, inputs, sums)
+
+    def _look(self, feed: tuple[Array, Array], inputs: Sequence[Pair], sums: Mapping[int, Sums]) -> None:
         ours, theirs = (graph.tensors for graph in self._graphs)
-        image = real(feed[1], theirs[self._graphs[1].inputs[0]])
-        for one in inputs:
-            sums[one.made].add_input(real(feed[0], ours[one.reference]), image)
+        inside, their_inside = ours[self._graphs[0].inputs[0]], theirs[self._graphs[1].inputs[0]]
+        image = real(feed[0], inside)
+        codes = stored(image, their_inside)
         for interpreter, values in (
             (self._reference, feed[0]),
             (self._made, feed[1]),
-            (self._fed_made, feed[1]),
-            (self._fed_reference, stored(image, ours[self._graphs[0].inputs[0]])),
+            (self._fed_made, codes),
+            (self._fed_reference, stored(real(codes, their_inside), inside)),
         ):
             interpreter.write(0, values)
+        for one in inputs:
+            sums[one.made].add_input(image, real(feed[1], their_inside))
         self._reference.invoke()
         right = []
         for position, one in enumerate(self._wires):

@@ -27,6 +27,9 @@ def show_difference(found: dict[str, Any]) -> None:
     text.show("")
     blamed = first or found["weakest"]
     who = f"{blamed['operator']} {blamed['name']} (own error at {text.decibels(blamed['local_sqnr_db'])} dB)"
+    if blamed["local_sqnr_db"] is None:
+        text.show("no tensor differs")
+        return
     if first is None:
         text.show(f"no bad layer; the weakest is {who}")
         return

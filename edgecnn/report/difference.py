@@ -90,7 +90,7 @@ def plot(found: Mapping[str, Any]) -> str:
     values = [value for layer, mine in zip(layers, own, strict=True) for value in (mine, layer["sqnr_db"])]
     shown = [value for value in values if value is not None]
     low = min([0.0, *shown])
-    high = min(_MOST_DB, max([found["bad_db"] + 10, *shown]))
+    high = min(_MOST_DB, max([found["bad_db"], *shown]) + 10)  # room for what has no error, at the top
     across = Axis(0, max(1, len(layers) - 1), _LEFT + 8, _WIDTH - _RIGHT - 8)
     up = Axis(max(low, -20.0), high, _HEIGHT - _BOTTOM, _TOP)
 
@@ -132,6 +132,8 @@ def _verdict(found: Mapping[str, Any]) -> str:
     blamed = first or found["weakest"]
     who = f"{blamed['operator']} {blamed['name']} (own error at {_decibels(blamed['local_sqnr_db'])})"
     said = f"The first bad layer is {who}." if first else f"No bad layer. The weakest is {who}."
+    if not first and blamed["local_sqnr_db"] is None:
+        said = "No tensor differs."
     more = (
         f"{len(found['bad'])} of {len(found['layers'])} tensors have more than {_decibels(found['bad_db'])} "
     )
