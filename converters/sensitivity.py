@@ -18,7 +18,7 @@ import numpy.typing as npt
 from calibration.ranges import Ranges
 from converters import float_source
 from converters.quantize import quantize
-from converters.schemes import Keep, Precision
+from converters.schemes import Io, Keep, Precision, Weights
 from edgecnn.errors import ConversionError
 from edgecnn.graph import Graph, Operator, Tensor, read
 from edgecnn.runtime.interpreter import open_interpreter
@@ -82,6 +82,8 @@ def sensitivities(
     most: int | None = None,
     precision: Precision = "float32",
     images: int = IMAGES,
+    io: Io | None = None,
+    weights: Weights = "channel",
     make: Callable[[Keep], bytes] | None = None,
     progress: Callable[[str], None] = lambda line: None,
 ) -> tuple[Sensitivity, ...]:
@@ -100,8 +102,10 @@ def sensitivities(
             None measures all.
         precision: what an operator is kept in.
         images: how many inputs to look at, at most.
-        make: how the int8 model is made from what is kept, for conversions of more than one step; None is
-            `quantize.quantize` with `ranges`.
+        io: see `quantize.quantize`.
+        weights: see `quantize.quantize`.
+        make: how the int8 model is made from what is kept, for conversions of more than one step; `io` and
+            `weights` are then its own business. None is `quantize.quantize`.
         progress: told what is measured, one line each.
 
     Returns:
@@ -118,9 +122,12 @@ def sensitivities(
         raise ConversionError(f"{name}: no image came to measure the layers on")
     expected = _outputs(content, shown, name, threads)
 
+    def plainly(keep: Keep) -> bytes:
+        return quantize(content, "int8", name=name, ranges=ranges, io=io, weights=weights, keep=keep)
+
     def measured(operator: Operator | None, count: int) -> tuple[float, int]:
         keep: Keep = {} if operator is None else {_tensor(source, operator): precision}
-        made = make(keep) if make else quantize(content, "int8", name=name, ranges=ranges, keep=keep)
+        made = (make or plainly)(keep)
         found = _outputs(made, shown[:count], name, threads)
         return signal_to_noise_db([real[:count] for real in expected], found), len(made)
 
