@@ -84,6 +84,13 @@ def test_what_networks_are_built_from_passes(path, layer):
         ({**DENSE, "class_name": "Lambda"}, "'d' runs Python code from the file"),
         ({"class_name": "__lambda__", "config": {"value": "4wEA"}}, "is Python code in the file"),
         ({**DENSE, "class_name": "TFSMLayer"}, "loads another model from a path"),
+        (
+            {**DENSE, "class_name": "StringLookup", "config": {"vocabulary": "/etc/passwd"}},
+            "may read its words",
+        ),
+        ({**DENSE, "class_name": "TorchModuleWrapper"}, "holds a network of another framework"),
+        ({**DENSE, "class_name": "TensorFlowOpLayer"}, "runs an operation of TensorFlow"),
+        ({"class_name": "Mine>Dense", "config": {}}, r"is a class of someone's own \(Mine>Dense\)"),
         ({**DENSE, "module": "mypackage.layers"}, r"comes from the module 'mypackage\.layers'"),
         ({**DENSE, "module": "os"}, "comes from the module 'os'"),
         ({**DENSE, "module": "keras.utils"}, r"comes from the module 'keras\.utils'"),
@@ -114,6 +121,15 @@ def test_what_would_run_code_is_refused_by_name(path, layer, reason):
 def test_pickled_weights_are_refused(path):
     keras_file(path, members={"model.weights.npz": "pickles"}.items())
     with pytest.raises(ConversionError, match=r"holds 'model\.weights\.npz'"):
+        keras_version(path)
+
+
+def test_weights_that_lie_in_another_file_are_refused(path):
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        file["layers"] = h5py.ExternalLink("secret.h5", "/")
+    keras_file(path, DENSE, members={"model.weights.h5": buffer.getvalue()}.items())
+    with pytest.raises(ConversionError, match=r"'layers' takes its numbers from another file \(secret\.h5\)"):
         keras_version(path)
 
 

@@ -34,6 +34,30 @@ def test_a_folder_that_is_no_run_is_named(tmp_path):
         inspect_model(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "is_legacy"),
+    [
+        ("tasks/mobilenet_v1_0.25_224_quant", True),
+        ("tasks/coco_ssd_mobilenet_v1_1.0_quant_2018_06_29", True),
+        ("coral/mobilenet_v1_0.25_128_quant", True),
+        ("coral/mobilenet_v2_1.0_224_quant", True),
+        ("coral/tf2_mobilenet_v2_1.0_224_ptq", False),  # uint8 at the ends only
+        ("coral/keras_lstm_mnist_ptq", False),
+        ("coral/split_concat", False),  # no weights
+        ("coral/mobilenet_v1_0.25_128_quant_edgetpu", False),  # compiled
+        ("tasks/mobilenet_v1_0.25_224_1_metadata_1", False),
+    ],
+)
+def test_weights_of_tensorflow_1_are_told_to_be_quantized_again(shared, name, is_legacy):
+    advice = inspect_model(shared / "models" / f"{name}.tflite").advice
+    if is_legacy:
+        (line,) = advice
+        assert "half the speed" in line
+        assert "edgecnn convert FLOAT.tflite --int8 --data IMAGES" in line
+    else:
+        assert advice == ()
+
+
 @pytest.mark.tensorflow
 def test_a_run_shows_the_same_layers_before_and_after_conversion(tmp_path):
     from converters.convert import convert
