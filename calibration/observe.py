@@ -133,9 +133,9 @@ def observe(
         counted = count(content, tensors, name=name, threads=threads)
         whole = Histograms(counted, {}, unclipped(read(content, name)), 0, "")
         return dict(ranges_of(whole, method, percentile=percentile).low_high)
-    exposed, names = _expose(content)
+    exposed, names = expose(content)
     watchers = [MinMax() for _ in names]
-    _watch(exposed, tensors, names, watchers, name, threads)
+    show(exposed, tensors, names, watchers, name, threads)
     return {tensor: watcher.range() for tensor, watcher in zip(names, watchers, strict=True)}
 
 
@@ -143,9 +143,9 @@ def count(
     content: bytes, tensors: Iterable[Values], *, name: str = "the model", threads: int = 1
 ) -> dict[str, Histogram]:
     """The histogram of every float activation, inputs excepted: see `observe`."""
-    exposed, names = _expose(content)
+    exposed, names = expose(content)
     tallies = [Tally() for _ in names]
-    _watch(exposed, tensors, names, tallies, name, threads)
+    show(exposed, tensors, names, tallies, name, threads)
     return {tensor: tally.histogram() for tensor, tally in zip(names, tallies, strict=True)}
 
 
@@ -164,11 +164,7 @@ def unclipped(graph: Graph) -> frozenset[str]:
     return frozenset(graph.tensors[index].name for index in found)
 
 
-def _inputs(graph: Graph, spec: InputSpec) -> dict[str, tuple[float, float]]:
-    return {graph.tensors[graph.inputs[0]].name: of_pixels(spec)}
-
-
-def _watch(
+def show(
     exposed: bytes,
     tensors: Iterable[Values],
     names: Sequence[str],
@@ -176,7 +172,20 @@ def _watch(
     name: str,
     threads: int,
 ) -> None:
-    """Show every image to the model and what comes of it to the watchers, one for each output."""
+    """Show every image to a model and what comes of it to the watchers.
+
+    Args:
+        exposed: a model from `expose`.
+        tensors: the input for each image.
+        names: of the model's outputs, in their order.
+        watchers: one for each output.
+        name: what to call the model in errors.
+        threads: how many the interpreter may use.
+
+    Raises:
+        ConversionError: no image came, or a tensor became infinite or not a number.
+        ModelError: the model cannot be run.
+    """
     interpreter = open_interpreter(exposed, name, threads=threads)
     images = 0
     for values in tensors:
@@ -197,7 +206,7 @@ def _watch(
             )
 
 
-def _expose(content: bytes) -> tuple[bytes, list[str]]:
+def expose(content: bytes) -> tuple[bytes, list[str]]:
     """The same model with every float activation as an output, and their names in that order."""
     model = editable.read(content)
     graph = model.subgraphs[0]
@@ -205,3 +214,7 @@ def _expose(content: bytes) -> tuple[bytes, list[str]]:
     graph.outputs = [index for index in made if graph.tensors[index].type == schema.TensorType.FLOAT32]
     model.signatureDefs = []  # they name the outputs that were there before
     return editable.write(model), [graph.tensors[index].name.decode() for index in graph.outputs]
+
+
+def _inputs(graph: Graph, spec: InputSpec) -> dict[str, tuple[float, float]]:
+    return {graph.tensors[graph.inputs[0]].name: of_pixels(spec)}

@@ -1,9 +1,9 @@
 """From the values that went by to the range that int8 shall cover: one estimator for each method.
 
 Ranges are true to the data: they lie inside that of the values, zero need not lie inside them, widths may be
-zero. What the integers can hold is the quantizer's business, and so is which tensors share one scale: for the
-result of MAX_POOL_2D, PAD or RESHAPE it takes the range of what is read, and before a CONCATENATION each part
-is requantized to the range of the whole. So a range here never speaks for two tensors.
+zero. What the integers can hold is the quantizer's business, and so is which tensors share one scale: it
+gives the result of MAX_POOL_2D, PAD or RESHAPE the range of what is read, and the parts of a CONCATENATION
+that of the whole. So a range here speaks for one tensor only.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Which training images calibration looks at, and how they come: balanced, repeatable, one at a time."""
+"""Which training images calibration looks at: balanced, far apart, the same again, and one at a time."""
 
 import hashlib
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from calibration.features import Features
 from edgecnn import image as images
 from edgecnn.card import InputSpec
 from edgecnn.data.dataset import Dataset, label_ids
@@ -14,6 +15,9 @@ from edgecnn.evaluation.reading import Reading
 
 COUNT = 256
 """Images by default; what a second is enough for with small images."""
+
+POOL = 3
+"""Times as many images are looked at to find some that are far apart."""
 
 
 def choose(dataset: Dataset, *, count: int = COUNT, seed: int = 0) -> Dataset:
@@ -40,6 +44,45 @@ def choose(dataset: Dataset, *, count: int = COUNT, seed: int = 0) -> Dataset:
     if dataset.task == "classification":
         order = order[_in_turn(label_ids(dataset)[order])]
     return dataset.subset(order[:count])
+
+
+def choose_apart(
+    dataset: Dataset, features: Features, *, count: int = COUNT, seed: int = 0, pool: int = POOL
+) -> Dataset:
+    """Some samples that stand for all: as many of each class as possible, and far apart among themselves.
+
+    Of a balanced choice of `pool * count` samples, those are taken in turn that are farthest from all taken
+    before (Gonzalez, 1985), the classes one after the other. So any beginning of the choice is balanced and
+    apart too. Every image of the pool is read and looked at once, and only its features are kept.
+
+    What it is worth, in decibels of the int8 file's logits over several seeds, min-max: ResNet-8 on CIFAR-10
+    26.9 ± 2.6 instead of 26.3 ± 2.5 with 16 images, 30.1 ± 0.5 instead of 29.5 ± 0.7 with 64, 30.1 ± 0.4
+    instead of 30.2 ± 0.6 with 256; EfficientNet-Lite0 18.30 ± 0.05 instead of 18.20 ± 0.15 with 16. So it
+    helps a little where images are few, and makes the seed matter less.
+
+    Args:
+        dataset: the training images.
+        features: what tells images apart, such as `calibration.features.ModelFeatures`.
+        count: how many; all of them where there are fewer.
+        seed: another seed chooses from others.
+        pool: how many times as many are looked at.
+
+    Raises:
+        DataError: see `choose`; or an image cannot be read.
+        ModelError: the features' model failed.
+    """
+    candidates = choose(dataset, count=count * pool, seed=seed)
+    if len(candidates) <= count:
+        return candidates
+    with Reading(candidates.samples) as reading:
+        vectors = []
+        for image in reading:
+            reading.handed.clear()
+            vectors.append(features(image))
+    labels = (
+        label_ids(candidates) if dataset.task == "classification" else np.zeros(len(candidates), np.int64)
+    )
+    return candidates.subset(_apart(np.stack(vectors), labels, count))
 
 
 class Prepared:
@@ -75,6 +118,24 @@ class Prepared:
                 self._digest.update(tensor.data)
                 self.count += 1
                 yield tensor
+
+
+def _apart(vectors: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], count: int) -> list[int]:
+    """Positions of vectors, each the farthest from those before it in its class, the classes in turn."""
+    distances = np.full(len(vectors), np.inf)
+    free = np.ones(len(vectors), bool)
+    order = list(dict.fromkeys(labels.tolist()))
+    taken: list[int] = []
+    while len(taken) < count:
+        for label in order:
+            members = np.flatnonzero(free & (labels == label))
+            if not len(members) or len(taken) == count:
+                continue
+            farthest = int(members[distances[members].argmax()])
+            free[farthest] = False
+            taken.append(farthest)
+            distances = np.minimum(distances, np.square(vectors - vectors[farthest]).sum(1))
+    return taken
 
 
 def _in_turn(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

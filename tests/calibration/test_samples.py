@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from calibration.samples import Prepared, choose
+from calibration.samples import Prepared, choose, choose_apart
 from edgecnn import image as images
 from edgecnn.card import InputSpec
 from edgecnn.data.dataset import Dataset, label_ids
@@ -98,3 +98,88 @@ def test_the_hash_is_that_of_the_tensors_in_their_order(pictures):
 def test_an_unreadable_image_is_named(pictures):
     with pytest.raises(DataError, match=r"pictures/1\.png: truncated"):
         list(Prepared(pictures([0, 1, 2], unreadable=(1,)), SPEC))
+
+
+def mean_colour(image):
+    return image.reshape(-1, 3).mean(0).astype(np.float32)
+
+
+def test_far_apart_without_images_is_refused(pictures):
+    with pytest.raises(DataError, match="pictures: there are no images"):
+        choose_apart(pictures([]), mean_colour)
+
+
+def test_far_apart_takes_all_there_are_without_looking_at_them(pictures):
+    data = pictures([0, 1, 2], unreadable=(0, 1, 2))
+    assert len(choose_apart(data, mean_colour, count=5)) == 3
+
+
+def test_far_apart_is_balanced_in_any_beginning(pictures):
+    chosen = choose_apart(pictures([0] * 50 + [1] * 20 + [2] * 30, size=1), mean_colour, count=30)
+    labels = label_ids(chosen)
+    for end in range(3, 31, 3):
+        assert np.ptp(np.bincount(labels[:end], minlength=3)) == 0
+    assert len(set(names(chosen))) == 30
+
+
+def test_a_class_with_few_images_leaves_its_turns_to_the_others(pictures):
+    chosen = choose_apart(pictures([0] * 30 + [1], size=1), mean_colour, count=10)
+    assert np.bincount(label_ids(chosen)).tolist() == [9, 1]
+
+
+def test_each_is_the_farthest_of_its_class_from_those_before_it(pictures):
+    data = pictures([0, 1] * 12, size=1)
+    chosen = choose_apart(data, mean_colour, count=8, seed=3)
+    pool = choose(data, count=24, seed=3)
+    vectors = {sample.image.name: mean_colour(sample.read()) for sample in pool.samples}
+    taken = names(chosen)
+    labels = label_ids(chosen)
+    members = {
+        label: [n for n, i in zip(names(pool), label_ids(pool), strict=True) if i == label]
+        for label in (0, 1)
+    }
+
+    def alone(name, others):
+        return min(float(np.square(vectors[name] - vectors[other]).sum()) for other in others)
+
+    for position in range(1, len(taken)):
+        before = taken[:position]
+        free = [name for name in members[labels[position]] if name not in before]
+        best = max(alone(name, before) for name in free)
+        assert alone(taken[position], before) == pytest.approx(best)
+
+
+def test_far_apart_covers_more_than_chance(pictures):
+    data = pictures([0] * 300, size=1)
+
+    def reach(dataset):
+        vectors = np.stack([mean_colour(sample.read()) for sample in dataset.samples])
+        distances = np.square(vectors[:, None] - vectors[None]).sum(-1)
+        return np.sqrt((distances + 1e9 * np.eye(len(vectors))).min())
+
+    assert reach(choose_apart(data, mean_colour, count=20)) > 2 * reach(choose(data, count=20))
+
+
+def test_far_apart_is_the_same_for_a_seed_and_reads_a_bounded_pool(pictures):
+    data = pictures([0, 1, 2] * 50, size=1)
+    read = []
+
+    def counting(image):
+        read.append(1)
+        return mean_colour(image)
+
+    first = names(choose_apart(data, counting, count=9, pool=4))
+    assert len(read) == 36
+    assert names(choose_apart(data, mean_colour, count=9, pool=4)) == first
+    assert names(choose_apart(data, mean_colour, count=9, pool=4, seed=1)) != first
+
+
+def test_far_apart_names_an_unreadable_image(pictures):
+    with pytest.raises(DataError, match=r"pictures/1\.png: truncated"):
+        choose_apart(pictures([0, 1, 2] * 4, unreadable=(1,)), mean_colour, count=4)
+
+
+def test_data_without_classes_are_taken_far_apart_too(pictures):
+    samples = [type(s)(s.image, Values([0.0], ("angle_deg",))) for s in pictures([0] * 20, size=1).samples]
+    data = Dataset("turns", "regression", (), samples)
+    assert len(set(names(choose_apart(data, mean_colour, count=5)))) == 5
