@@ -135,8 +135,7 @@ class Histograms:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
                 if int(content["format"]) != FORMAT:
                     raise DataError(
-                        f"{path}: histograms of format {int(content['format'])}, but this edgecnn reads "
-                        f"{FORMAT}. Update edgecnn."
+                        f"is of format {int(content['format'])}, but this edgecnn reads {FORMAT}. Update it."
                     )
                 tensors = {
                     str(name): Histogram(
@@ -156,6 +155,8 @@ class Histograms:
                     int(content["samples"]),
                     str(content["sha256"]),
                 )
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from None
         except (
             OSError,
             EOFError,

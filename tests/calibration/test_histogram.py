@@ -151,7 +151,7 @@ def test_a_person_can_open_the_file_with_numpy_alone(histograms, tmp_path):
         assert content["0.counts"].sum() == 500
 
 
-@pytest.mark.parametrize("damage", ["missing", "cut", "foreign", "format", "text", "pickle"])
+@pytest.mark.parametrize("damage", ["missing", "cut", "foreign", "format", "text", "pickle", "edges"])
 def test_a_file_that_holds_something_else_is_refused_by_name(histograms, tmp_path, damage):
     path = tmp_path / "histograms.npz"
     histograms.save(path)
@@ -163,6 +163,9 @@ def test_a_file_that_holds_something_else_is_refused_by_name(histograms, tmp_pat
         np.savez(path, weights=np.zeros(3))
     elif damage == "format":
         np.savez(path, format=np.array(99))
+    elif damage == "edges":
+        with np.load(path) as content:
+            np.savez(path, **{**content, "0.edges": content["0.edges"][::-1]})
     elif damage == "text":
         path.write_text("hello")
     else:
