@@ -21,7 +21,7 @@ from edgecnn.graph import check, read
 from edgecnn.runs import Run, is_run
 from edgecnn.runtime import labels as label_files
 from edgecnn.runtime import stranger
-from edgecnn.runtime.interpreter import model_bytes
+from edgecnn.runtime.interpreter import model_bytes, open_interpreter
 from edgecnn.runtime.meaning import Meaning, understand
 from edgecnn.runtime.model import load
 from edgecnn.runtime.stranger import Given
@@ -174,6 +174,8 @@ def _of_tflite(path: Path, given: Given) -> Source:
     graph = read(content, str(path))
     check(graph)
     from_tflite.check_float(graph)
+    # one that no runtime can run (a custom operator, Flex) is told so before anything is asked about it
+    open_interpreter(content, str(path)).close()
     meaning = understand(graph, path, given)
     spec = meaning.card.input
     shape = (1, spec.height, spec.width, spec.channels)

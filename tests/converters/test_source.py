@@ -6,6 +6,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from calibration import editable
 from converters import verify
@@ -214,6 +215,22 @@ def test_an_old_file_computes_the_same(shared, tmp_path):
     ours, theirs = old.float32()[1], open_source(path).float32()[1]
     assert compared(old, tmp_path, images).max_difference < 1e-5
     assert verify.compare(theirs, ours, images).max_difference == 0
+
+
+@pytest.mark.tensorflow
+def test_a_custom_operator_is_refused_before_anything_is_asked(run, tmp_path):
+    model = editable.read((run / "float32.tflite").read_bytes())
+    (code,) = (
+        one for one in model.operatorCodes if one.builtinCode == schema.BuiltinOperator.FULLY_CONNECTED
+    )
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.CUSTOM
+    code.customCode = b"MyDense"
+    for operator in model.subgraphs[0].operators:
+        if model.operatorCodes[operator.opcodeIndex] is code:
+            operator.builtinOptionsType, operator.builtinOptions = 0, None
+    (tmp_path / "custom.tflite").write_bytes(editable.write(model))
+    with pytest.raises(ModelError, match="custom operator 'MyDense'"):
+        open_source(tmp_path / "custom.tflite")
 
 
 @pytest.mark.tensorflow
