@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from converters.convert import convert
+    from edgecnn.auditing import audit_model
     from edgecnn.card import Card, InputSpec
     from edgecnn.data import open_dataset, training_splits
     from edgecnn.data.info import inspect_dataset
@@ -56,6 +57,7 @@ _HOME = {
     "TargetError": "edgecnn.errors",
     "TrainingError": "edgecnn.errors",
     "Values": "edgecnn.results",
+    "audit_model": "edgecnn.auditing",
     "bench_models": "edgecnn.measure",
     "benchmark": "edgecnn.runtime.benchmark",
     "convert": "converters.convert",
@@ -93,6 +95,7 @@ __all__ = [
     "TrainingError",
     "Values",
     "__version__",
+    "audit_model",
     "bench_models",
     "benchmark",
     "convert",

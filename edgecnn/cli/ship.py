@@ -21,6 +21,11 @@ def add_to(app: typer.Typer) -> None:
     )(convert)
     app.command(
         epilog=text.examples(
+            "edgecnn audit runs/cats --data photos/", "edgecnn audit cats.tflite --data photos/ --samples 512"
+        )
+    )(audit)
+    app.command(
+        epilog=text.examples(
             "edgecnn evaluate runs/cats/int8.tflite --data photos/ --against runs/cats/float32.tflite",
             "edgecnn evaluate runs/cats --data photos/ --split val",
         )
@@ -67,6 +72,32 @@ def convert(
     words: dict[str, Any] = {"io": io, "samples": samples, "seed": seed, "out": out, "force": force}
     made = convert_run(run, schemes=schemes, data=data, progress=text.tell, **words)
     _show_converted(made, as_json)
+
+
+def audit(
+    model: Annotated[Path, Argument(help="A float .tflite file, or a run folder with a float32.tflite.")],
+    data: Annotated[str, Option(help="Folder, zip or tar of images, or 'drawn'.")],
+    samples: Annotated[int, Option(min=1, help="Training images to calibrate with.")] = 256,
+    seed: Annotated[int, Option(help="Which training images.")] = 0,
+    unlabelled: Annotated[bool, Option("--unlabelled", help="Nobody labelled the images.")] = False,
+    labels: Annotated[Path | None, Option(help="Label file, for a stranger's model.")] = None,
+    mean: Annotated[
+        str | None, Option(help="For a stranger's model: one number, or three with commas.")
+    ] = None,
+    std: Annotated[str | None, Option(help="For a stranger's model.")] = None,
+    as_json: _Json = False,
+) -> None:
+    """Say whether images are fit to calibrate int8 with: scale, colours, classes, copies, outliers."""
+    from edgecnn.auditing import audit_model
+
+    words: dict[str, Any] = {"labels": labels, "mean": text.numbers(mean), "std": text.numbers(std)}
+    found = audit_model(
+        model, data, samples=samples, seed=seed, unlabelled=unlabelled, progress=text.counted("images"),
+        **{name: word for name, word in words.items() if word is not None},
+    )  # fmt: skip
+    text.show_json(found.as_dict()) if as_json else _show_audit(found)
+    if found.stops:
+        raise typer.Exit(1)
 
 
 def evaluate(
@@ -165,6 +196,18 @@ def _show_converted(made: Any, as_json: bool) -> None:
     ]
     text.show(text.table(rows, header))
     text.tell("agreement and SNR: float32 against Keras, the others against float32")
+
+
+def _show_audit(found: Any) -> None:
+    for one in found.findings:
+        text.show(f"[{one.severity}] {one.what}")
+        text.each_shown(f"    {name}" for name in one.where)
+        text.show(f"    {one.advice}")
+    curve = "  ".join(f"{count}: {width:.0%}" for count, width in found.growth.curve)
+    text.show(f"width of the ranges by number of images  {curve}")
+    usable = "usable" if found.findings else "nothing found"
+    verdict = "do not calibrate with these" if found.stops else usable
+    text.show(f"{found.images} images of {found.data}, {found.validation} of validation: {verdict}")
 
 
 def _show_evaluation(found: Any) -> None:
