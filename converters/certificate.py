@@ -141,10 +141,10 @@ class Verdict:
         another_may_pass: a better file could; false where it is the images that do not suffice.
         budget: what was allowed.
         data: the images.
-        is_labelled: people said what they show; else the float model's decisions are the truth.
+        is_labelled: people said what they show; else the float model's probabilities are the truth.
         reference_right: on how many images the float model was right.
         agreement: how the file's decisions compare with the float model's.
-        drop: of accuracy, observed, in points.
+        drop: of accuracy, observed, in points; without labels, what it is expected to be.
         at_most: the largest drop that the images leave possible, in points, one-sided.
         expected_drop: what the drop would be, in points, if the float model's probabilities were true: needs
             no labels, and counts a change between near-equals as little.
@@ -188,7 +188,7 @@ class Verdict:
     def header(self, name: str = "the file") -> str:
         """One line that says how it went; `name` is what to call the file."""
         images = f"{self.data.images} of {self.data.name} {self.data.split or ''}".rstrip()
-        does = "loses" if self.is_labelled else "differs from the float model by"
+        does = "loses" if self.is_labelled else "is expected to lose"
         bound = f"{does} at most {self.at_most:.2f} points (observed {self.drop:.2f}, {CONFIDENCE:.0%} sure)"
         if self.outcome == "certified":
             return f"certified: {name} {bound} on images like the {images}"
@@ -247,7 +247,7 @@ class Verdict:
             "budget": asdict(self.budget),
             "confidence": CONFIDENCE,
             "metric": "top1",
-            "truth": "labels" if self.is_labelled else "float model",
+            "truth": "labels" if self.is_labelled else "float model's probabilities",
             # a folder's name may hold bytes that are no text
             "data": {**asdict(self.data), "name": self.data.name.encode(errors="replace").decode()},
             "float": round(self.reference_accuracy, 6) if self.is_labelled else None,

@@ -14,6 +14,7 @@ from calibration.samples import choose
 from edgecnn.card import Card, InputSpec
 from edgecnn.data import training_splits
 from edgecnn.data.dataset import Dataset
+from edgecnn.data.unlabelled import UNLABELLED, open_images
 from edgecnn.errors import ConversionError, DataError
 from edgecnn.evaluation.reading import Reading
 from edgecnn.image import Image
@@ -54,13 +55,14 @@ class Evidence:
                 yield image
 
 
-def gather(data: Data, card: Card, *, calibrated: Sequence[str] = ()) -> Evidence:
+def gather(data: Data, card: Card, *, calibrated: Sequence[str] = (), unlabelled: bool = False) -> Evidence:
     """The images that were given, once they are known to belong to the card.
 
     Args:
         data: see `Data`.
         card: of the model.
         calibrated: the schemes that cannot do without training images.
+        unlabelled: the place holds photographs that nobody labelled: see `edgecnn.data.unlabelled`.
 
     Raises:
         ConversionError: no data were given though a scheme needs them.
@@ -73,8 +75,13 @@ def gather(data: Data, card: Card, *, calibrated: Sequence[str] = ()) -> Evidenc
                 f"{calibrated[0]} needs training images to calibrate; there are none. Give them with --data."
             )
         return Evidence(None, None)
-    parts = training_splits(data, task=card.task) if isinstance(data, Path | str) else data
+    if isinstance(data, Path | str):
+        parts = open_images(data) if unlabelled else training_splits(data, task=card.task)
+    else:
+        parts = data
     for part in parts:
+        if part.task == UNLABELLED:
+            continue
         if part.task != card.task:
             raise DataError(
                 f"{part.name}: is for {part.task}, but {card.name} is for {card.task}. Give other data."

@@ -8,13 +8,13 @@ Runs and counts; `converters.ruling` decides, `converters.certificate` says it.
 """
 
 from itertools import islice
-from math import inf, log10, nan
+from math import inf, log10, nan, sqrt
 
 import numpy as np
 
 from converters.certificate import HEADER, Budget, ClassRow, Signal, Verdict
 from converters.reference import UNKNOWN, Answers, Reference, judging, probabilities, rows, sha256
-from converters.ruling import Tally, rule
+from converters.ruling import Estimate, Tally, rule
 from edgecnn.errors import ConversionError, ModelError
 from edgecnn.evaluation.agreement import UNDECIDED, compare
 from edgecnn.evaluation.confidence import calibration_error
@@ -29,6 +29,7 @@ UNSURE = 0.25
 """A float model whose confidence stays below on most images hardly knows what they show."""
 
 _BLOCK = 256
+_SURE = 1.645  # standard deviations that 95 % of a normal distribution lie below
 _RANGES = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)}
 
 
@@ -58,6 +59,7 @@ def judge(
     right: Array = np.equal(answers.decisions, truths)
     reference_right: Array = np.equal(before.decisions, truths)
     whole = _tally(right, reference_right, np.full(len(truths), True))
+    loss = _estimate(watch)
     labels = reference.card.labels
     present = [int(number) for number in np.unique(truths) if number != UNKNOWN]
     classes = [_tally(right, reference_right, truths == number, labels[number]) for number in present]
@@ -66,7 +68,7 @@ def judge(
         whole,
         classes,
         budget,
-        is_labelled=reference.is_labelled,
+        expected=None if reference.is_labelled else loss,
         contradictions=reference.contradictions(budget.max_class_drop),
         missing=[label for label in reference.dataset.labels if label not in seen],
         broken=watch.broken,
@@ -83,9 +85,9 @@ def judge(
         is_labelled=reference.is_labelled,
         reference_right=whole.reference_right,
         agreement=compare(truths, answers.decisions, before.decisions),
-        drop=whole.drop,
-        at_most=whole.at_most,
-        expected_drop=100 * watch.expected_loss / whole.images,
+        drop=whole.drop if reference.is_labelled else loss.drop,
+        at_most=whole.at_most if reference.is_labelled else loss.at_most,
+        expected_drop=loss.drop,
         classes=ruling.classes,
         signal=_signal(watch, answers, reference, right, reference_right),
         runtime={
@@ -120,7 +122,8 @@ class _Watch:
         self.broken = ""
         self.finite = True
         self.ties = self.saturated = self.clipped = 0
-        self.signal = self.noise = self.expected_loss = 0.0
+        self.signal = self.noise = 0.0
+        self.losses: list[Array] = []
         self.ends = ends
         self.low: Array | None = None
         self.high: Array | None = None
@@ -139,7 +142,7 @@ class _Watch:
         self.signal += float((wide * wide).sum())
         self.noise += float(((outputs - wide) ** 2).sum())
         self.ties += int((answers.decisions == UNDECIDED).sum())
-        self.expected_loss += _expected_loss(outputs, theirs, reference)
+        self.losses.append(_expected_losses(outputs, theirs, reference))
         low, high = outputs.min(0), outputs.max(0)
         self.low = low if self.low is None else np.minimum(self.low, low)
         self.high = high if self.high is None else np.maximum(self.high, high)
@@ -182,11 +185,20 @@ def _run(reference: Reference, candidate: Model, progress: Progress | None) -> _
     return watch
 
 
-def _expected_loss(outputs: Array, theirs: Array, reference: Reference) -> float:
-    """What the block's decisions lose, were the float model's probabilities true; a tie loses most."""
+def _expected_losses(outputs: Array, theirs: Array, reference: Reference) -> Array:
+    """What each decision loses by the float model's probabilities; a tie loses most. (b,) in [0, 1]."""
     chances = probabilities(theirs, reference.card).astype(np.float64)
     chosen = np.where(outputs == outputs.max(1, keepdims=True), chances, np.inf).min(1)
-    return float((chances.max(1) - chosen).sum())
+    return np.asarray(chances.max(1) - chosen)
+
+
+def _estimate(watch: _Watch) -> Estimate:
+    """The mean loss, and its bound by the normal law, one unseen image that loses most of all added."""
+    losses = np.concatenate(watch.losses)
+    worst = float(losses.max()) or 1.0
+    seen = np.append(losses, worst)
+    at_most = seen.mean() + _SURE * seen.std(ddof=1) / sqrt(len(seen))
+    return Estimate(100 * float(losses.mean()), 100 * float(at_most))
 
 
 def _signal(

@@ -4,6 +4,11 @@ Overall, a drop that is observed beyond the budget is refused, unless two images
 and an even toss explains it. One inside must be proven: Tango's one-sided bound for matched pairs
 (`edgecnn.evaluation.paired`) must lie inside too.
 
+Where nobody labelled the images, the float model's own probabilities say what an answer is worth: changing a
+sure answer costs nearly a whole image, changing one of two near-equals next to nothing. The mean of that is
+held against the budget, and besides, at most MOST_CHANGED times the budget may be answered otherwise at all,
+because the probabilities of an unsure model prove little. Classes are then not judged.
+
 Classes have fewer images, and the worst of many looks bad by chance. A class is refused when its drop lies
 beyond the budget, its own images say that this is no even toss (McNemar's test), and it is not what the worst
 of so many classes shows if it fares like the others (Bonferroni). That all classes are inside is proven when
@@ -23,6 +28,9 @@ from converters.certificate import Budget, ClassRow, Outcome
 from edgecnn.evaluation import paired
 from edgecnn.evaluation.paired import CONFIDENCE, chance_among_alike, chance_of_loss, upper_bound
 from edgecnn.tasks.classification import wilson
+
+MOST_CHANGED = 5
+"""Answers that may change on unlabelled images, for each point of accuracy that may be lost."""
 
 _CHANCE = 1 - CONFIDENCE
 _MOST_NAMED = 3
@@ -50,6 +58,14 @@ class Tally:
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """What a drop is thought to be on images without labels, in points; `at_most` is its one-sided bound."""
+
+    drop: float
+    at_most: float
+
+
+@dataclass(frozen=True)
 class Ruling:
     """See `converters.certificate.Verdict` for what the fields mean."""
 
@@ -67,7 +83,7 @@ def rule(
     classes: Sequence[Tally],
     budget: Budget,
     *,
-    is_labelled: bool = True,
+    expected: Estimate | None = None,
     contradictions: Sequence[str] = (),
     missing: Sequence[str] = (),
     broken: str = "",
@@ -78,18 +94,18 @@ def rule(
         whole: over all images.
         classes: over the images of each class that has any.
         budget: what is allowed.
-        is_labelled: people said what the images show.
+        expected: the drop, where nobody said what the images show; `whole` then counts changed answers.
         contradictions: see `converters.reference.Reference.contradictions`.
         missing: labels of the data set without an image.
         broken: how the outputs are ruined, where they are.
     """
-    judged = judge_classes(classes, budget, is_labelled=is_labelled)
+    judged = [] if expected else judge_classes(classes, budget)
     refused, unproven, stated, notes = [], [], [], []
     if broken:
         refused.append(broken)
     if contradictions:
         refused.append(_contradiction(contradictions))
-    overall = _overall(whole, budget, is_labelled)
+    overall = _expected(whole, expected, budget) if expected else _overall(whole, budget)
     if overall and overall[0] == "refused":
         refused.append(overall[1])
     elif overall:
@@ -118,7 +134,7 @@ def rule(
     )
 
 
-def judge_classes(classes: Sequence[Tally], budget: Budget, *, is_labelled: bool = True) -> list[ClassRow]:
+def judge_classes(classes: Sequence[Tally], budget: Budget) -> list[ClassRow]:
     """How each class fared, the worst first."""
     usual = median([one.reference_right / one.images for one in classes]) if classes else 0.0
     rows = []
@@ -129,7 +145,7 @@ def judge_classes(classes: Sequence[Tally], budget: Budget, *, is_labelled: bool
         )
         if one.drop > budget.max_class_drop and not _may_be_chance(one, classes, budget):
             row = replace(row, state="refused", why=f"beyond {budget.max_class_drop:g} points")
-        elif not _is_measurable(one, budget, usual if is_labelled else 0.0):
+        elif not _is_measurable(one, budget, usual):
             why = f"the float model is right on only {one.reference_right / one.images:.0%} of it"
             row = replace(row, state="unproven", why=why, measurable=False)
         elif at_most > budget.max_class_drop:
@@ -167,17 +183,30 @@ def _doubt(one: Tally, at_most: float, budget: Budget) -> str:
     return f"up to {at_most:.1f} points are possible"
 
 
-def _overall(whole: Tally, budget: Budget, is_labelled: bool) -> tuple[Outcome, str] | None:
+def _expected(whole: Tally, expected: Estimate, budget: Budget) -> tuple[Outcome, str] | None:
+    """Where the whole stands on images without labels, if not proven inside."""
+    changed, allowed = whole.drop, f"allowed are {budget.max_drop:g}"
+    found = (
+        f"is expected to lose {expected.drop:.2f} points (by the float model's own probabilities; it answers "
+        f"otherwise on {changed:.2f} % of {whole.images} images)"
+    )
+    if expected.drop > budget.max_drop:
+        return "refused", f"{found}; {allowed}"
+    if changed > MOST_CHANGED * budget.max_drop:
+        return "refused", f"{found}; {allowed}, and {MOST_CHANGED * budget.max_drop:g} % changed answers"
+    if expected.at_most <= budget.max_drop:
+        return None
+    return "unproven", f"{found}, but up to {expected.at_most:.2f} are possible; {allowed}: add images"
+
+
+def _overall(whole: Tally, budget: Budget) -> tuple[Outcome, str] | None:
     """Where the whole stands, if not proven inside."""
     drop, allowed = whole.drop, f"allowed are {budget.max_drop:g}"
     after = whole.reference_right - whole.lost + whole.gained
-    if is_labelled:
-        found = (
-            f"loses {drop:.2f} points of accuracy ({whole.reference_right / whole.images:.1%} to "
-            f"{after / whole.images:.1%} on {whole.images} images)"
-        )
-    else:
-        found = f"answers otherwise than the float model on {drop:.2f} % of {whole.images} images"
+    found = (
+        f"loses {drop:.2f} points of accuracy ({whole.reference_right / whole.images:.1%} to "
+        f"{after / whole.images:.1%} on {whole.images} images)"
+    )
     if drop > budget.max_drop:
         two_decide = 200 / whole.images >= budget.max_drop
         if two_decide and chance_of_loss(whole.lost, whole.gained) > _CHANCE:

@@ -15,8 +15,8 @@ def add_to(app: typer.Typer) -> None:
     """Add this module's verbs."""
     app.command(
         epilog=text.examples(
-            "edgecnn convert runs/cats --float32 --int8 --data photos/",
-            "edgecnn convert runs/cats --float16 --dynamic --int8 --io uint8 --data photos/",
+            "edgecnn convert runs/cats --int8 --data photos/ --max-drop 1.0 --max-class-drop 5",
+            "edgecnn convert cats.tflite --int8 --data photos/ --unlabelled --mean 127.5 --std 127.5",
         )
     )(convert)
     app.command(
@@ -45,7 +45,9 @@ def add_to(app: typer.Typer) -> None:
 
 
 def convert(
-    run: Annotated[Path, Argument(help="A run folder that `edgecnn train` made.")],
+    source: Annotated[
+        Path, Argument(help="A run, a .keras or .h5 file, a SavedModel folder, or a float .tflite.")
+    ],
     float32: Annotated[
         bool, Option("--float32", help="As it was trained; every other scheme starts there.")
     ] = False,
@@ -53,25 +55,81 @@ def convert(
         bool, Option("--float16", help="Half the bytes; computed in float32 on CPUs.")
     ] = False,
     dynamic: Annotated[bool, Option("--dynamic", help="int8 weights, float inputs and outputs.")] = False,
+    weight_only: Annotated[
+        bool, Option("--weight-only", help="int8 weights, computed in float32: small, and nearly exact.")
+    ] = False,
     int8: Annotated[bool, Option("--int8", help="Everything in int8; needs --data to calibrate.")] = False,
-    io: Annotated[str, Option(help="Inputs and outputs of int8: int8, uint8 or float32.")] = "int8",
-    data: Annotated[str | None, Option(help="Images to calibrate with and to compare on.")] = None,
+    int16x8: Annotated[
+        bool, Option("--int16x8", help="int8 weights, int16 activations: exact, but slow on CPUs.")
+    ] = False,
+    data: Annotated[str | None, Option(help="Images to calibrate with and to judge on.")] = None,
+    unlabelled: Annotated[
+        bool, Option("--unlabelled", help="Nobody labelled them: the float model's answers are the truth.")
+    ] = False,
+    max_drop: Annotated[
+        float | None,
+        Option(min=0, help="Points of accuracy it may lose; if said, it must be proven. (Default: 1.)"),
+    ] = None,
+    max_class_drop: Annotated[
+        float | None, Option(min=0, help="Likewise, of any one class. (Default: 5.)")
+    ] = None,
+    ranges: Annotated[
+        str | None,
+        Option(help="minmax, percentile, mse or entropy, and no other. (Default: each in turn, as needed.)"),
+    ] = None,
+    keep: Annotated[
+        str, Option(help="What int8's worst layers may stay in, if need be: float32, int16 or nothing.")
+    ] = "float32",
+    allow_training: Annotated[
+        bool, Option("--allow-training", help="If nothing else helps: train the run with quantization.")
+    ] = False,
+    force_uncertified: Annotated[
+        bool, Option("--force-uncertified", help="Write a file that does not keep its promise, marked so.")
+    ] = False,
+    io: Annotated[
+        str | None, Option(help="Inputs and outputs: int8, uint8, int16 or float32. (Default: the scheme's.)")
+    ] = None,
+    weights: Annotated[
+        str, Option(help="Scales of int8 weights: one per channel, or one per tensor.")
+    ] = "channel",
     samples: Annotated[int, Option(min=1, help="Training images to calibrate with.")] = 256,
+    judged: Annotated[
+        int | None, Option(min=1, help="Validation images to judge on, at most. (Default: all.)")
+    ] = None,
     seed: Annotated[int, Option(help="Which training images.")] = 0,
-    out: Annotated[Path | None, Option(help="Folder for the files. (Default: the run.)")] = None,
+    labels: Annotated[Path | None, Option(help="Label file, for a source without a card.")] = None,
+    mean: Annotated[
+        str | None, Option(help="For a source without a card: one number, or three with commas.")
+    ] = None,
+    std: Annotated[str | None, Option(help="For a source without a card.")] = None,
+    color: Annotated[str | None, Option(help="rgb, bgr or gray, for a source without a card.")] = None,
+    fit: Annotated[
+        str | None, Option(help="stretch, letterbox or crop, for a source without a card.")
+    ] = None,
+    size: Annotated[str | None, Option(help="Input in pixels, WxH, where the source leaves it open.")] = None,
+    out: Annotated[Path | None, Option(help="Folder for the files. (Default: the run, or beside.)")] = None,
     force: Annotated[bool, Option("--force", help="Replace files that are there.")] = False,
     as_json: _Json = False,
 ) -> None:
-    """Write .tflite files from a run; each is loaded and compared with the float model before it counts."""
-    from converters.convert import convert as convert_run
+    """Write .tflite files that keep what they promise: each is judged against the float model first."""
+    from edgecnn.cli.conversion import given, show
+    from edgecnn.conversion import convert_model
 
-    asked = {"float32": float32, "float16": float16, "dynamic": dynamic, "int8": int8}
-    schemes = [scheme for scheme, wanted in asked.items() if wanted]
+    asked = {"float32": float32, "float16": float16, "dynamic": dynamic, "weight_only": weight_only}
+    schemes = [name for name, wanted in {**asked, "int8": int8, "int16x8": int16x8}.items() if wanted]
     if not schemes:
-        raise typer.BadParameter("say which files: --float32, --float16, --dynamic, --int8")
-    words: dict[str, Any] = {"io": io, "samples": samples, "seed": seed, "out": out, "force": force}
-    made = convert_run(run, schemes=schemes, data=data, progress=text.tell, **words)
-    _show_converted(made, as_json)
+        raise typer.BadParameter(
+            "say which files: --float32, --float16, --dynamic, --weight-only, --int8, --int16x8"
+        )
+    with show(as_json) as results:
+        results += convert_model(
+            source, schemes=schemes, data=data, unlabelled=unlabelled, max_drop=max_drop,
+            max_class_drop=max_class_drop, ranges=ranges, keeps=None if keep == "nothing" else keep,
+            allow_training=allow_training, uncertified=force_uncertified, io=io, weights=weights,
+            samples=samples, judged=judged, seed=seed, out=out, force=force,
+            given=given(labels=labels, mean=mean, std=std, color=color, fit=fit, size=size),
+            progress=text.tell, training_progress=text.progress,
+        )  # fmt: skip
 
 
 def audit(
@@ -175,27 +233,6 @@ def quickstart(
 
     done = start(out, force=force, progress=text.progress)
     text.show(f"report   {done.report}\npicture  {done.picture}")
-
-
-def _show_converted(made: Any, as_json: bool) -> None:
-    if as_json:
-        for one in made:
-            text.show_json(one.as_dict())
-        return
-    header = ("file", "bytes", "agreement", "SNR dB", "images", "seconds")
-    rows = [
-        (
-            one.path,
-            one.size_bytes,
-            text.percent(one.agreement),
-            f"{one.snr_db:.1f}",
-            one.images,
-            f"{one.seconds:.1f}",
-        )
-        for one in made
-    ]
-    text.show(text.table(rows, header))
-    text.tell("agreement and SNR: float32 against Keras, the others against float32")
 
 
 def _show_audit(found: Any) -> None:

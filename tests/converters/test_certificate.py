@@ -65,7 +65,7 @@ def test_what_is_certified_is_said_with_its_bound_and_its_images():
         "certified: int8 loses at most 2.60 points (observed 1.20, 95% sure) on images like the 500 of "
         "pets.zip val"
     )
-    assert "differs from the float model by at most" in replace(VERDICT, is_labelled=False).header()
+    assert "is expected to lose at most" in replace(VERDICT, is_labelled=False).header()
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from converters.certificate import Budget
-from converters.ruling import Tally, judge_classes, rule
+from converters.ruling import Estimate, Tally, judge_classes, rule
 
 DEFAULT = Budget()
 STATED = Budget(drop_stated=True, class_drop_stated=True)
@@ -126,9 +126,22 @@ def test_a_class_that_the_float_model_hardly_knows_has_nothing_to_lose(right):
     assert not found.another_may_pass
 
 
-def test_without_labels_the_wording_is_of_agreement():
-    found = rule(Tally(900, 900, 30, 0), [], DEFAULT, is_labelled=False)
-    assert found.reasons == ("answers otherwise than the float model on 3.33 % of 900 images; allowed are 1",)
+@pytest.mark.parametrize(
+    ("changed", "estimate", "outcome", "said"),
+    [
+        (30, Estimate(0.2, 0.5), "certified", ""),
+        (30, Estimate(0.2, 1.1), "unproven", "up to 1.10 are possible"),
+        (30, Estimate(1.2, 1.5), "refused", "is expected to lose 1.20 points"),
+        (50, Estimate(0.2, 0.5), "refused", "answers otherwise on 5.56 % of 900 images"),
+    ],
+)
+def test_without_labels_the_float_models_probabilities_decide_and_few_answers_may_change(
+    changed, estimate, outcome, said
+):
+    found = rule(Tally(900, 900, changed, 0), classes((200, 0)), DEFAULT, expected=estimate)
+    assert found.outcome == outcome
+    assert said in " ".join(found.reasons)
+    assert found.classes == ()
 
 
 def test_contradictions_refuse_whatever_the_figures_and_no_other_file_helps():
