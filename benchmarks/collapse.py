@@ -12,6 +12,8 @@ count against) and signal-to-noise ratio of its outputs, on photographs that not
 """
 
 import argparse
+import contextlib
+import io
 import random
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -162,7 +164,9 @@ class Bench:
     def row(self, way: str, make: Callable[[], bytes]) -> Row:
         """Convert, run, compare."""
         begin = perf_counter()
-        content = make()
+        # Progress bars and warnings of the tools beside us would tear the table.
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            content = make()
         seconds = perf_counter() - begin
         found = scores(content, self.judged, self.threads)
         ours, theirs = decide(self.reference), decide(found)

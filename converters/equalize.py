@@ -252,9 +252,8 @@ def _best(group: ChannelGroup, readers: Sequence[_Reader], seen: _Seen) -> tuple
     tried = [_factors(group, readers, seen, share) for share in SHARES]
     errors = [noise(factors) for factors in tried]
     best = int(np.argmin(errors))
-    if not (before > 0 and errors[best] > 0):
-        return np.ones(group.channels), 0.0
-    return tried[best], 10 * log10(before / errors[best])
+    silent = not (before > 0 and errors[best] > 0)
+    return tried[best], 0.0 if silent else 10 * log10(before / errors[best])
 
 
 def _factors(group: ChannelGroup, readers: Sequence[_Reader], seen: _Seen, share: float) -> Reals:
