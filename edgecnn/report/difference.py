@@ -19,6 +19,9 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 16, 18, 44
 _MOST_DB = 80.0
 """The plot ends here: beyond, there is nothing to see, and float16 has 70."""
 
+_MOST_LISTED = 10
+"""Bad layers with their causes; the table has all."""
+
 _STYLE = """
 .gathered { fill: none; stroke: var(--soft); stroke-width: 1.5; }
 .own { fill: var(--accent); } .own.bad { fill: var(--bad); }
@@ -71,6 +74,7 @@ def html(found: Mapping[str, Any]) -> str:
         "<section><h2>Error over depth</h2><p class='lead'>Dots: the error that each operator adds by "
         "itself. Line: all error gathered up to there. Higher is better.</p>"
         f"<figure>{plot(found)}</figure></section>",
+        _bad_layers(found),
         _notes(notes),
         _table(found),
         "</main>",
@@ -135,21 +139,34 @@ def _verdict(found: Mapping[str, Any]) -> str:
     if not first and blamed["local_sqnr_db"] is None:
         said = "No tensor differs."
     more = (
-        f"{len(found['bad'])} of {len(found['layers'])} tensors have more than {_decibels(found['bad_db'])} "
+        f"{len(found['bad'])} of {len(found['layers'])} tensors lie below {_decibels(found['bad_db'])} by "
+        "what their own operator adds."
     )
-    parts = [
-        f'<div class="verdict"><p class="first">{escape(said)}</p>'
-        f'<p class="more">{escape(more + "of error of their own.")}</p>'
+    causes = _causes(first) if first else ""
+    told = f'<p class="first">{escape(said)}</p><p class="more">{escape(more)}</p>{causes}'
+    return f'<div class="verdict">{told}</div>'
+
+
+def _bad_layers(found: Mapping[str, Any]) -> str:
+    """All that are bad, the worst first; the list is cut, the table below is not."""
+    if len(found["bad"]) < 2:
+        return ""
+    worst = sorted(found["bad"], key=lambda one: one["local_sqnr_db"] or 0.0)[:_MOST_LISTED]
+    items = [
+        f"<h3>{one['position']} {escape(one['operator'])} {escape(one['name'])} "
+        f"({_decibels(one['local_sqnr_db'])})</h3>{_causes(one)}"
+        for one in worst
     ]
-    for one in found["bad"][:5] if first else ():
-        parts.append(f"<h3>{one['position']} {escape(one['operator'])} {escape(one['name'])}</h3><ul>")
-        for cause in one["causes"]:
-            parts.append(
-                f"<li><b>{escape(cause['kind'])}</b>: {escape(cause['text'])}.<br>"
-                f"What to do: {escape(cause['remedy'])}.</li>"
-            )
-        parts.append("</ul>")
-    return "".join([*parts, "</div>"])
+    return f"<section><h2>Bad layers, the worst first</h2>{''.join(items)}</section>"
+
+
+def _causes(blamed: Mapping[str, Any]) -> str:
+    items = [
+        f"<li><b>{escape(cause['kind'])}</b>: {escape(cause['text'])}.<br>"
+        f"What to do: {escape(cause['remedy'])}.</li>"
+        for cause in blamed["causes"]
+    ]
+    return f"<ul>{''.join(items)}</ul>"
 
 
 def _notes(notes: Sequence[str]) -> str:

@@ -99,3 +99,11 @@ def test_a_page_that_cannot_be_written_is_an_error_of_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be written"):
         write_page(tmp_path / "file" / "diff.html", found())
+
+
+def test_bad_layers_are_listed_the_worst_first():
+    one = found()["first_bad"]
+    page = html(found(bad=[one, one | {"position": 2, "name": "later", "local_sqnr_db": 3.0}]))
+    listed = page.split("Bad layers, the worst first")[1]
+    assert listed.index("later") < listed.index("&lt;b&gt;")
+    assert "2 of 3 tensors lie below 25.0 dB" in page
