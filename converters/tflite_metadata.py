@@ -8,6 +8,7 @@ Source: metadata_schema.fbs 1.1.0, https://github.com/tensorflow/tflite-support
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 import flatbuffers  # type: ignore[import-untyped]  # it has none
@@ -31,6 +32,8 @@ _NORMALIZATION: Final = 1  # its number among the process units
 _FEATURE, _IMAGE = 1, 2  # their numbers among the contents
 _COLOR_SPACES: Final = {"rgb": 1, "gray": 2, "bgr": 0}  # the format has no third
 _AXIS_LABELS: Final = 2  # its number among the kinds of files
+
+_HALF_A_STEP: Final = 0.51  # and what float32 makes of it
 
 _WORDS: Final = {
     "stretch": "stretched to this size",
@@ -75,6 +78,26 @@ def with_metadata(content: bytes, card: Card) -> tuple[bytes, dict[str, bytes]]:
     return editable.write(model), entries
 
 
+def with_raw_pixels(graph: Graph, card: Card) -> Card:
+    """The card of a uint8 file under which pixels go in as they are, where that is what they nearly do.
+
+    A mean of 127.5 lies between two zero points, so either way every pixel is half a step off. MediaPipe and
+    Android feed the pixel itself; with this card edgecnn does too, and all three compute the same (and
+    nothing has to be looked up). Any other card comes back unchanged.
+
+    Args:
+        graph: the finished file's.
+        card: what its numbers mean.
+    """
+    spec, tensor = card.input, graph.tensors[graph.inputs[0]]
+    if tensor.dtype != "uint8" or len(tensor.scale) != 1 or not _is_alike(spec):
+        return card
+    if _shift(spec, tensor) > _HALF_A_STEP:
+        return card
+    mean, std = float(tensor.zero_point[0]), 1.0 / float(tensor.scale[0])
+    return replace(card, input=replace(spec, mean=(mean,), std=(std,)))
+
+
 def refused_by_mediapipe(graph: Graph, card: Card) -> tuple[str, ...]:
     """Why MediaPipe Tasks (1.2) would not run a file as it is, or not feed it what its card says.
 
@@ -91,13 +114,18 @@ def refused_by_mediapipe(graph: Graph, card: Card) -> tuple[str, ...]:
         found.append(f"MediaPipe takes uint8 and float32 images, not {tensor.dtype} (--io uint8)")
     if spec.color == "bgr":
         found.append("MediaPipe feeds red, green, blue, the network wants blue first")
-    if len({*spec.mean}) > 1 or len({*spec.std}) > 1:
+    if not _is_alike(spec):
         found.append("MediaPipe has one mean and one std for all channels, the network one for each")
     elif tensor.dtype == "uint8" and _shift(spec, tensor) > 1:
         found.append("MediaPipe feeds uint8 pixels as they are, the network's scale wants them changed")
     if spec.fit != "stretch":
         found.append(f"MediaPipe stretches images, the network expects them {_WORDS[spec.fit]}")
     return tuple(found)
+
+
+def _is_alike(spec: InputSpec) -> bool:
+    """Whether all channels are normalized by the same numbers."""
+    return len({*spec.mean}) == len({*spec.std}) == 1
 
 
 def _shift(spec: InputSpec, tensor: Tensor) -> float:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calibration import editable
-from converters.tflite_metadata import LABELS, refused_by_mediapipe, with_metadata
+from converters.tflite_metadata import LABELS, refused_by_mediapipe, with_metadata, with_raw_pixels
 from edgecnn import archive, metadata
 from edgecnn import card as cards
 from edgecnn.card import Card, InputSpec
@@ -172,6 +172,37 @@ def test_files_behind_the_model_are_stored_as_mediapipe_wants_them(tmp_path):
 def test_an_output_that_the_card_does_not_know_is_refused():
     with pytest.raises(ConversionError, match="the card does not say what the output 'scores' is"):
         with_metadata(tiny(), replace(CARD, outputs={"scores": "another"}))
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "zero_point"),
+    [(127.5, 127.5, 128), (127.5, 127.5, 127), (127, 128, 127), (0, 255, 0), (0, 1, 0)],
+)
+def test_pixels_of_a_uint8_file_go_in_as_they_are(tmp_path, mean, std, zero_point):
+    content = tiny("uint8", scale=(1 / std,), zero_point=(zero_point,))
+    card = replace(CARD, input=InputSpec(4, 4, mean=(mean,), std=(std,)))
+    raw = with_raw_pixels(read(content, "model"), card)
+    assert raw.input.mean == (zero_point,)
+    (tmp_path / "model.tflite").write_bytes(content)
+    cards.attach(tmp_path / "model.tflite", raw)
+    image = np.random.default_rng(0).integers(0, 256, (4, 4, 3)).astype(np.uint8)
+    with load(tmp_path / "model.tflite") as model:
+        np.testing.assert_array_equal(model.prepare(image)[0][0], image[..., ::-1])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "quantization", "words"),
+    [
+        ("float32", {}, {}),
+        ("int8", {"scale": (1 / 127.5,), "zero_point": (0,)}, {}),
+        ("uint8", {"scale": (1 / 100,), "zero_point": (128,)}, {}),
+        ("uint8", {"scale": (1 / 127.5,), "zero_point": (126,)}, {}),
+        ("uint8", {"scale": (1 / 127.5,), "zero_point": (128,)}, {"mean": (127.5, 127.5, 127.0)}),
+    ],
+)
+def test_other_cards_stay_as_they_are(dtype, quantization, words):
+    card = replace(CARD, input=replace(CARD.input, **words))
+    assert with_raw_pixels(read(tiny(dtype, **quantization), "model"), card) is card
 
 
 @pytest.mark.parametrize(
