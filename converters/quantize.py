@@ -40,8 +40,9 @@ def quantize(
 
     Operators that are kept are met by QUANTIZE and DEQUANTIZE; none lies between two that are kept in the
     same precision. In float32 the delegate runs them, from float32 weights. In int16 their weights are int8
-    and reference kernels run them, because XNNPACK has no int16 convolution: they are slower than in float32,
-    and repair activations only, and only those between two kept operators.
+    and reference kernels run them, because XNNPACK has no int16 convolution: with three convolutions of
+    ResNet-8 kept, an image took 2.3 ms in int16 and 0.2 ms in float32. They repair activations only, and only
+    those between two kept operators.
 
     Args:
         content: a float `.tflite` file; float16 weights are widened first.
