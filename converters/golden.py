@@ -29,8 +29,8 @@ SIDE: Final = 40
 def checks(model: Model, given: Iterable[Image], *, count: int = 3) -> tuple[dict[str, Any], ...]:
     """What `Card.checks` shall hold for a finished file.
 
-    One image is drawn, noise over a gradient, in which no two colours or places are alike, so that a wrong
-    order shows; the others are real, shrunk.
+    One image is drawn, noise over a gradient, tiled to the size of a camera's, so that a wrong order or
+    another way of shrinking shows; the others are real, shrunk.
 
     Args:
         model: the file as it will ship, loaded with its card.
@@ -49,10 +49,10 @@ def checks(model: Model, given: Iterable[Image], *, count: int = 3) -> tuple[dic
     spec = model.card.input
     found = []
     for number, image in enumerate(shown):
-        # every second one is larger than the input several times, as a camera's is, and is halved on its way
-        enlarged = -(-5 * max(spec.height, spec.width) // (2 * max(image.shape[:2]))) if number % 2 else 1
-        enlarged = max(1, min(enlarged, 2048 // max(image.shape[:2])))
-        found.append(goldens.to_json(_golden(model, image, enlarged, labels, weights)))
+        # the first is more than twice as large as the input, as a camera's is, and is halved on its way
+        tiled = 1 if number else -(-5 * max(spec.height, spec.width) // (2 * min(image.shape[:2])))
+        tiled = min(tiled, goldens.MOST_SHOWN // max(image.shape[:2]))
+        found.append(goldens.to_json(_golden(model, image, tiled, labels, weights)))
     return tuple(found)
 
 
@@ -64,9 +64,8 @@ def drawn(number: int) -> Image:
     return (slope + random.integers(0, 80, slope.shape)).clip(0, 255).astype(np.uint8)
 
 
-def _golden(model: Model, image: Image, enlarged: int, labels: str, weights: str) -> Golden:
-    shown = image.repeat(enlarged, axis=0).repeat(enlarged, axis=1)
-    tensor, view = model.prepare(shown)
+def _golden(model: Model, image: Image, tiled: int, labels: str, weights: str) -> Golden:
+    tensor, view = model.prepare(np.tile(image, (tiled, tiled, 1)))
     real = model.raw(tensor)
     outputs = {role: _stored(values, tensor) for role, values, tensor in _by_role(model, real)}
     # from what is stored, as on the device: rounding would not be the same otherwise
@@ -75,7 +74,7 @@ def _golden(model: Model, image: Image, enlarged: int, labels: str, weights: str
     )
     return Golden(
         image=image,
-        enlarged=enlarged,
+        tiled=tiled,
         tensor_sha256=sha256(tensor.tobytes()).hexdigest(),
         sampled=goldens.sample(tensor),
         level=_level(model, tensor),

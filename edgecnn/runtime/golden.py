@@ -25,7 +25,7 @@ MOST_CHECKS: Final = 16
 MOST_SIDE: Final = 64
 """Of the image as it is stored, in pixels."""
 
-MOST_ENLARGED: Final = 4096
+MOST_SHOWN: Final = 4096
 """Of the image as it is shown, in pixels."""
 
 _MOST_TEXT: Final = 1 << 20  # of base64, in characters; a thousand float scores take 5,400
@@ -61,8 +61,8 @@ class Golden:
 
     Attributes:
         image: (h, w, 3) uint8 BGR, as it is stored.
-        enlarged: how often each of its pixels is repeated, down and across, before it is shown: so that a
-            small image passes through the same halvings as a camera's.
+        tiled: how often it is repeated, down and across, before it is shown: so that a small image fills one
+            as large as a camera's, and passes through the same halvings.
         tensor_sha256: of the prepared tensor's bytes.
         sampled: (n,) some of its values, see `sample`.
         level: by how much a value of the tensor changes with one grey level, at most.
@@ -74,7 +74,7 @@ class Golden:
     """
 
     image: Image
-    enlarged: int
+    tiled: int
     tensor_sha256: str
     sampled: Array
     level: float
@@ -86,7 +86,7 @@ class Golden:
 
     def shown(self) -> Image:
         """The image as it is shown to the model."""
-        return self.image.repeat(self.enlarged, axis=0).repeat(self.enlarged, axis=1)
+        return np.tile(self.image, (self.tiled, self.tiled, 1))
 
 
 def to_json(golden: Golden) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def to_json(golden: Golden) -> dict[str, Any]:
         raise DataError("OpenCV cannot write a PNG. Install a build of OpenCV that can.")
     return {
         "image": base64.b64encode(png.tobytes()).decode("ascii"),
-        "enlarged": golden.enlarged,
+        "tiled": golden.tiled,
         "tensor": {
             "sha256": golden.tensor_sha256,
             "level": golden.level,
@@ -133,10 +133,10 @@ def from_json(raw: Mapping[str, Any], where: str) -> Golden:
             if isinstance(one, Mapping) or _wrong(f"outputs.{role} is no object")
         }
         image = _image(raw)
-        enlarged = _number(raw, "enlarged", 1, MOST_ENLARGED // max(image.shape[:2]))
+        tiled = _number(raw, "tiled", 1, MOST_SHOWN // max(image.shape[:2]))
         return Golden(
             image=image,
-            enlarged=int(enlarged),
+            tiled=int(tiled),
             tensor_sha256=_text(tensor.get("sha256")),
             sampled=_array(_mapping(tensor, "sampled")),
             level=_number(tensor, "level", 0, 1e30),
