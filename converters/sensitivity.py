@@ -2,8 +2,8 @@
 
 The measure is the signal-to-noise ratio of the outputs against the float model's, on a few images; it moves
 smoothly where accuracy moves in steps. Keeping an operator alone spares it its own rounding and that of its
-weights; what it reads and writes is still int8. Gains of several operators do not add up (neighbours that are kept
-spare what passes between them as well), so whoever keeps some measures the model they make.
+weights; what it reads and writes is still int8. Gains of several operators do not add up (neighbours that are
+kept spare what passes between them as well), so whoever keeps some measures the model they make.
 """
 
 from collections.abc import Callable, Iterable, Sequence
