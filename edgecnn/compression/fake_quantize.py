@@ -17,7 +17,7 @@ import numpy as np
 from edgecnn.card import InputSpec
 from edgecnn.compression.folding import WEIGHTED, channel_axes, fold, kernel_name
 from edgecnn.compression.rewrite import Call, Tensor, applied, copied, rewrite
-from edgecnn.compression.rounding import Point, input_range, points
+from edgecnn.compression.rounding import Point, input_range, points, source
 from edgecnn.errors import MissingExtra
 from edgecnn.image import Array
 from edgecnn.zoo.keras import keras, tf
@@ -69,7 +69,7 @@ class FakeQuantized:
             self.ranges[name].set(min(low, 0.0), max(high, 0.0))
 
     def export(self) -> Any:
-        """The network as it stands, of standard layers: kernels on their grid, ranges as constants."""
+        """The network as it stands, of standard layers: weights on their grids, ranges as constants."""
 
         def make(call: Call, given: Sequence[Tensor]) -> Tensor:
             if isinstance(call.layer, keras.layers.InputLayer):
@@ -79,8 +79,10 @@ class FakeQuantized:
                 made = applied(layer, given)
                 if call.layer.weights:
                     kernel, bias = self.model.get_layer(_wrapped(call.name)).trainable_weights
-                    grid = on_grid(kernel, channel_axes(kernel, layer))
-                    layer.set_weights([grid.numpy(), bias.numpy()])
+                    axes = channel_axes(kernel, layer)
+                    kernel = on_grid(kernel, axes).numpy()
+                    low, high = self._range(source(call, self.placed))
+                    layer.set_weights([kernel, bias_on_grid(bias.numpy(), kernel, axes, (high - low) / 255)])
             if call.name not in self.placed:
                 return made
             low, high = self._range(call.name)
@@ -151,6 +153,24 @@ def on_grid(kernel: Any, axes: tuple[int, ...]) -> Any:
         return tf.round(values / scale) * scale, lambda gradient: gradient
 
     return rounded(tf.convert_to_tensor(kernel))
+
+
+def bias_on_grid(bias: Array, kernel: Array, axes: tuple[int, ...], scale: float) -> Array:
+    """A bias rounded as int32 holds it: to steps of the input's scale times the kernel's.
+
+    Without it the roundings behind would differ from the device's now and then, and in a deep network one
+    different rounding leads to others.
+
+    Args:
+        bias: (channels,) float32.
+        kernel: as `on_grid` gives it.
+        axes: those of its output channels.
+        scale: of the layer's input.
+    """
+    others = tuple(axis for axis in range(kernel.ndim) if axis not in axes)
+    widest = np.abs(kernel).max(axis=others).ravel().astype(np.float64)
+    step = scale * np.where(widest > 0, widest / 127, 1.0)
+    return (np.round(bias / step) * step).astype(np.float32)
 
 
 class ActivationRange(Quantizer):

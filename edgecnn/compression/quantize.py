@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from edgecnn import zoo
 from edgecnn.card import Card
 from edgecnn.compression.fake_quantize import FakeQuantized, fake_quantized
 from edgecnn.data.dataset import Dataset
@@ -30,6 +31,9 @@ EPOCHS = 3
 RATE = 1e-4
 CALIBRATED = 1024
 """Training images, augmented as in training, that the ranges start from."""
+
+_VERB = "compress: quantization-aware training"
+_TFMOT = "tensorflow-model-optimization"
 
 
 def train_quantized(
@@ -85,6 +89,8 @@ def train_quantized(
             "that it was trained on."
         )
     chosen = _recipe(source, card, data[0], epochs=epochs, rate=rate, batch=batch, seed=seed)
+    if card.lineage and _VERB in card.lineage[-1]:
+        raise TrainingError(f"{run}: was trained quantization-aware already. Give the run it came from.")
     network = fake_quantized(read_model(source.model), card.input)
     return fit.train(
         data,
@@ -104,7 +110,8 @@ def _recipe(source: Run, card: Card, train: Dataset, *, batch: int | None, **cho
     if source.recipe.is_file():
         own = recipe.from_json(source.recipe.read_text(encoding="utf-8"), str(source.recipe))
     else:  # published weights, or a model of someone's own
-        own = recipe.default(card.name, train, input=card.input, pretrained=str(source.path))
+        network = card.name if card.name in zoo.ZOO else next(iter(zoo.ZOO))  # makes no difference here
+        own = recipe.default(network, train, input=card.input, pretrained=str(source.path))
     return replace(
         own,
         model=card.name,
@@ -132,8 +139,5 @@ def _subject(network: FakeQuantized, card: Card, chosen: Recipe) -> Subject:
         export=network.export,
         name=card.name,
         lineage=card.lineage,
-        verb=(
-            "compress: quantization-aware training, tensorflow-model-optimization "
-            f"{version('tensorflow-model-optimization')}, rate {chosen.rate:g},"
-        ),
+        verb=f"{_VERB}, {_TFMOT} {version(_TFMOT)}, rate {chosen.rate:g},",
     )

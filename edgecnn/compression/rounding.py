@@ -101,15 +101,28 @@ def points(model: Any, given: tuple[float, float]) -> dict[str, Point]:
     return made
 
 
+def source(call: Call, made: Mapping[str, Point]) -> str:
+    """The layer whose range the (first) input of a call has.
+
+    Args:
+        call: of a folded model.
+        made: `points` of it, up to the call at least.
+    """
+    before = call.before[0]
+    while before.name not in made:
+        before = before.before[0]
+    return made[before.name].like or before.name
+
+
 def _point(call: Call, made: Mapping[str, Point]) -> Point | None:
     """The point behind a layer, were it alone."""
     layer, kind = call.layer, type(call.layer)
     if kind is layers.InputLayer:
         return None
     if kind is layers.UpSampling2D and layer.interpolation in ("nearest", "bilinear"):
-        return None if layer.interpolation == "nearest" else Point(like=_source(call, made))
+        return None if layer.interpolation == "nearest" else Point(like=source(call, made))
     if kind is layers.AveragePooling2D:
-        return Point(like=_source(call, made))
+        return Point(like=source(call, made))
     if kind is layers.Softmax:
         return Point(_UNIT)
     if kind is layers.Activation and layer.activation.__name__ in _CURVES:
@@ -129,9 +142,9 @@ def _patterns(found: Sequence[Call]) -> dict[str, Point | None]:
     joined: dict[str, Point | None] = {}
     for call in found:
         if type(call.layer) is layers.ReLU and call.before[0].readers == 1:
-            source = call.before[0]
-            if type(source.layer) in _FUSING and _rectifier(call.layer) in ("relu", "relu6"):
-                joined[source.name] = None
+            rectified = call.before[0]
+            if type(rectified.layer) in _FUSING and _rectifier(call.layer) in ("relu", "relu6"):
+                joined[rectified.name] = None
         if chain := hard_sigmoid(call):
             joined |= {chain[0].name: None, chain[1].name: Point((0.0, 6.0)), call.name: Point((0.0, 1.0))}
         if swish := _hard_swish(call):
@@ -150,14 +163,6 @@ def _hard_swish(call: Call) -> tuple[str, ...]:
     return ()
 
 
-def _source(call: Call, made: Mapping[str, Point]) -> str:
-    """The layer whose range the call's input has."""
-    before = call.before[0]
-    while before.name not in made:
-        before = before.before[0]
-    return made[before.name].like or before.name
-
-
 def _rectifier(layer: Any) -> str | None:
     """Which rectifier of TFLite it is: relu, relu6 or leaky; None where there is none."""
     found = rectifier_settings(layer)
@@ -167,14 +172,15 @@ def _rectifier(layer: Any) -> str | None:
 
 def _settings(layer: Any) -> str:
     settings = layer.get_config()
-    shown = [f"{name}={settings[name]!r}" for name in _SHOWN if name in settings]
+    shown = [f"{name}={settings[name]}" for name in _SHOWN if name in settings]
     return f" with {', '.join(shown)}" if shown else ""
 
 
 _RECTIFIERS: Final = {(None, 0.0, 0.0): "relu", (6.0, 0.0, 0.0): "relu6"}
 _SHOWN: Final = ("interpolation", "max_value", "threshold")
 _WAY_OUT: Final = (
-    "Replace it by layers that `edgecnn.compression.rounding` lists, or quantize after training."
+    "Build the network of convolutions, Dense, ReLU, Add, Multiply, Concatenate and poolings, or quantize it "
+    "after training: edgecnn convert RUN --int8"
 )
 _WAYS_OUT: Final = {
     "ReLU": "Use ReLU() or ReLU(6).",
