@@ -31,8 +31,8 @@ Values: TypeAlias = npt.NDArray[np.float32]
 Means: TypeAlias = npt.NDArray[np.float64]
 
 IMAGES = 64
-"""Most images that are looked at. EfficientNet-Lite0 comes from 15.7 dB to 21.3 with 8, 22.1 with 16, 22.5 with
-32, 22.6 with 64 and 128, 22.8 with 256."""
+"""Most images that are looked at. EfficientNet-Lite0 comes from 15.7 dB to 21.3 with 8, 22.1 with 16, 22.5
+with 32, 22.6 with 64 and 128, 22.8 with 256."""
 
 MEMORY_BYTES = 192 << 20
 """What the activations between two pieces may take for all images; fewer images are taken for large ones."""
