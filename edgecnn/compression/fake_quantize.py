@@ -16,6 +16,7 @@ import numpy as np
 
 from edgecnn.card import InputSpec
 from edgecnn.compression.folding import WEIGHTED, channel_axes, fold, kernel_name
+from edgecnn.compression.grid import bias_on_grid, on_grid
 from edgecnn.compression.rewrite import Call, Tensor, applied, copied, rewrite
 from edgecnn.compression.rounding import Point, input_range, points, source
 from edgecnn.errors import MissingExtra
@@ -132,45 +133,6 @@ def fake_quantized(model: Any, spec: InputSpec) -> FakeQuantized:
         return made
 
     return FakeQuantized(_with_named_outputs(rewrite(folded, make), folded), folded, placed, ranges)
-
-
-def on_grid(kernel: Any, axes: tuple[int, ...]) -> Any:
-    """A kernel rounded to 255 steps for each output channel; its gradient passes straight through.
-
-    The widest weight of a channel stays exactly where it is, at ±127 steps: so the same scale is found again
-    in the rounded kernel. (Jacob et al. 2018, section 3.1; Bengio et al. 2013, arXiv 1308.3432.)
-
-    Args:
-        kernel: float32 tensor or variable.
-        axes: those of the output channels.
-    """
-
-    @tf.custom_gradient  # type: ignore[untyped-decorator]
-    def rounded(values: Any) -> Any:
-        others = [axis for axis in range(len(values.shape)) if axis not in axes]
-        scale = tf.reduce_max(tf.abs(values), axis=others, keepdims=True) / 127.0
-        scale = tf.where(scale > 0, scale, 1.0)
-        return tf.round(values / scale) * scale, lambda gradient: gradient
-
-    return rounded(tf.convert_to_tensor(kernel))
-
-
-def bias_on_grid(bias: Array, kernel: Array, axes: tuple[int, ...], scale: float) -> Array:
-    """A bias rounded as int32 holds it: to steps of the input's scale times the kernel's.
-
-    Without it the roundings behind would differ from the device's now and then, and in a deep network one
-    different rounding leads to others.
-
-    Args:
-        bias: (channels,) float32.
-        kernel: as `on_grid` gives it.
-        axes: those of its output channels.
-        scale: of the layer's input.
-    """
-    others = tuple(axis for axis in range(kernel.ndim) if axis not in axes)
-    widest = np.abs(kernel).max(axis=others).ravel().astype(np.float64)
-    step = scale * np.where(widest > 0, widest / 127, 1.0)
-    return (np.round(bias / step) * step).astype(np.float32)
 
 
 class ActivationRange(Quantizer):
