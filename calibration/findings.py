@@ -54,6 +54,12 @@ class Finding:
     advice: str
     figures: dict[str, Any]
 
+    @property
+    def line(self) -> str:
+        """What, where and what to do, in one line."""
+        where = f" ({', '.join(self.where)})" if self.where else ""
+        return f"{self.what}{where}. {self.advice}"
+
 
 def of_pixels(pixels: Pixels) -> list[Finding]:
     """Images without scale, content, colour or detail."""

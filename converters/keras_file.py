@@ -38,6 +38,9 @@ _ARITHMETIC = re.compile(
     r"|quantization\.fake_quant_with_min_max_args"
 )
 
+FAKE_QUANTIZATION = "quantization.fake_quant_with_min_max_args"
+"""The function that Keras' config names at each rounding."""
+
 
 def keras_version(path: Path) -> str:
     """The version of Keras that wrote the file, such as "2.21.0", once the file is known to be harmless.
@@ -61,6 +64,23 @@ def keras_version(path: Path) -> str:
         with zipfile.ZipFile(path) as archive, archive.open("model.weights.h5") as weights:
             hdf5_file.check_own(weights, str(path))
     return version
+
+
+def is_quantization_aware(path: Path) -> bool:
+    """Whether a `.keras` file, or a run's, holds a network that was trained quantization-aware.
+
+    Looks into the config only; no model is built. False for what is no such archive.
+    """
+    path = path / "model.keras" if path.is_dir() else path
+    try:
+        with zipfile.ZipFile(path) as archive:
+            config = archive.read("config.json")
+            if FAKE_QUANTIZATION.encode() not in config:
+                return False
+            layers = json.loads(config)["config"]["layers"]
+            return any(_function(layer) == FAKE_QUANTIZATION for layer in layers)
+    except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError, NotImplementedError):
+        return False
 
 
 def _read(path: Path) -> tuple[Any, Any]:
@@ -151,3 +171,8 @@ def _name(entry: dict[str, Any]) -> str:
     config = entry.get("config")
     named = config.get("name") if isinstance(config, dict) else config if isinstance(config, str) else None
     return str(named or entry.get("class_name"))
+
+
+def _function(layer: Any) -> Any:
+    """The TensorFlow function that a layer of the config calls; None of an ordinary layer."""
+    return layer["config"].get("function") if layer["class_name"] == "TFOpLambda" else None

@@ -57,8 +57,8 @@ class Material:
         corrects: biases are corrected.
         keeps: what the worst layers may stay in; None keeps none.
         threads: of the interpreter.
-        retrain: makes the int8 file of a network that learned with its quantization, and a word about how;
-            None: the caller did not allow training.
+        retrain: trains the network with its quantization and makes the int8 file; None: the caller did not
+            allow training.
     """
 
     content: bytes
@@ -71,7 +71,7 @@ class Material:
     corrects: bool = True
     keeps: Precision | None = "float32"
     threads: int = 1
-    retrain: Callable[[], tuple[bytes, str]] | None = None
+    retrain: Callable[[], "Candidate"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,8 +198,7 @@ def _candidates(material: Material, tried: Sequence[Rung], progress: Tell) -> It
         yield from base.keeping(method, material.keeps)
     if material.retrain is not None:
         progress("training with quantization")
-        content, words = material.retrain()
-        yield Candidate("training", content, words, method="")
+        yield material.retrain()
 
 
 def material_inputs(material: Material) -> Callable[[], Prepared]:

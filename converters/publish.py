@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 from converters import golden, verify
 from converters.evidence import Evidence
-from converters.tflite_metadata import with_metadata
+from converters.tflite_metadata import with_metadata, with_raw_pixels
 from converters.verify import Comparison, Outputs
 from edgecnn import archive, files
 from edgecnn import card as cards
@@ -107,6 +107,7 @@ def _placed(path: Path, content: bytes, card: Card, evidence: Evidence) -> Itera
     try:
         with files.replacing(path) as beside:
             card = with_outputs(content, card)
+            card = with_raw_pixels(read(content, card.name), card)
             described, entries = with_metadata(content, card)
             beside.write_bytes(described)
             archive.write_entries(beside, entries)

@@ -6,15 +6,13 @@ turns the fake quantizations into the scales of the tensors, and takes the kerne
 weights.
 """
 
-import json
 import warnings
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
 
 from calibration import editable
 from converters.from_keras import REFUSALS, Network, first_line, read_keras
+from converters.keras_file import is_quantization_aware
 from converters.schemes import Io, check_ends
 from edgecnn import image as images
 from edgecnn.card import Card
@@ -23,26 +21,6 @@ from edgecnn.graph import read
 from edgecnn.image import Array, Image
 from edgecnn.keras import tf
 from edgecnn.tasks import TASKS
-
-FAKE_QUANTIZATION: Final = "quantization.fake_quant_with_min_max_args"
-"""The function that Keras' config names at each rounding."""
-
-
-def is_quantization_aware(path: Path) -> bool:
-    """Whether a `.keras` file, or a run's, holds a network that was trained quantization-aware.
-
-    Looks into the config only; no model is built. False for what is no such archive.
-    """
-    path = path / "model.keras" if path.is_dir() else path
-    try:
-        with zipfile.ZipFile(path) as archive:
-            config = archive.read("config.json")
-            if FAKE_QUANTIZATION.encode() not in config:
-                return False
-            layers = json.loads(config)["config"]["layers"]
-            return any(_function(layer) == FAKE_QUANTIZATION for layer in layers)
-    except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError, NotImplementedError):
-        return False
 
 
 def to_int8(path: Path, card: Card, *, io: Io = "int8", name: str = "") -> bytes:
@@ -99,11 +77,6 @@ def _network(path: Path, card: Card) -> Network:
     return read_keras(
         path, image_shape=(spec.height, spec.width, spec.channels), roles=TASKS[card.task].ROLES
     )
-
-
-def _function(layer: Any) -> Any:
-    """The TensorFlow function that a layer of the config calls; None of an ordinary layer."""
-    return layer["config"].get("function") if layer["class_name"] == "TFOpLambda" else None
 
 
 def _check_integer(content: bytes, name: str) -> None:

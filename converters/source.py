@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from converters import from_tflite, hdf5_file
+from converters.keras_file import is_quantization_aware
 from converters.verify import Outputs, outputs_of
 from edgecnn import archive
 from edgecnn import image as images
@@ -56,6 +57,11 @@ class Source:
     folder: Path
     assumptions: tuple[str, ...]
     _make: Callable[[], tuple[bytes, Outputs]] = field(repr=False, compare=False)
+
+    @property
+    def is_quantization_aware(self) -> bool:
+        """Whether this is a run that learned with the rounding of int8 (`edgecnn compress --qat`)."""
+        return self.kind == "run" and is_quantization_aware(Run(self.path).model)
 
     def float32(self) -> tuple[bytes, Outputs]:
         """The float32 `.tflite`, without a card, and the original as a function of an image to compare with.

@@ -104,7 +104,7 @@ def check_equal(comparison: Comparison, name: str) -> None:
     allowed = FLOAT_TOLERANCE * max(1.0, comparison.largest)
     if not comparison.max_difference <= allowed:
         raise ConversionError(
-            f"{name}: not written: its outputs differ from the Keras model's by up to "
+            f"{name}: not written: its outputs differ from its source's by up to "
             f"{comparison.max_difference:.3g} ({allowed:.3g} is allowed) on {comparison.images} images. A "
             "layer is converted wrongly: replace it."
         )

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from calibration.audit import Audit, audit
-from calibration.samples import COUNT, choose
+from calibration.representative import representative
+from calibration.samples import COUNT
+from edgecnn import archive
 from edgecnn.data import training_splits
 from edgecnn.data.dataset import Dataset
 from edgecnn.data.unlabelled import open_images
 from edgecnn.errors import DataError
 from edgecnn.runs import Run, is_run
+from edgecnn.runtime.interpreter import model_bytes
 from edgecnn.runtime.model import load
 
 
@@ -52,7 +55,10 @@ def audit_model(
             training, validation = (
                 open_images(data) if unlabelled else training_splits(data, task=source.card.task)
             )
-        chosen = choose(training, count=samples, seed=seed)
+        content = archive.flatbuffer_bytes(model_bytes(source.path))
+        chosen = representative(
+            content, training, source.card.input, count=samples, seed=seed, name=str(source.path)
+        )
         return audit(source, chosen, validation=validation, most_validation=None, progress=progress)
 
 

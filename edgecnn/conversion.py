@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from converters.convert import Converted, convert
+from converters.convert import convert
+from converters.converted import Converted
 from converters.evidence import Data
 from edgecnn.data import training_splits
 from edgecnn.errors import ConversionError
