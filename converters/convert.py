@@ -77,8 +77,8 @@ def convert(
     places = Run(out or origin.folder)
     if origin.is_quantization_aware and (unfit := [each for each in others if each != "int8"]):
         raise ConversionError(
-            f"{source}: was trained for int8 and rounds as int8 does, so {unfit[0]} gains nothing. Convert the "
-            "run that it came from."
+            f"{source}: was trained for int8 and rounds as int8 does, so {unfit[0]} gains nothing. Convert "
+            "the run that it came from."
         )
     _refuse_to_overwrite([places.tflite(scheme) for scheme in others], force)
     evidence = gather(data, origin.card, calibrated=integer, unlabelled=chosen.unlabelled)
