@@ -7,9 +7,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from converters.convert import convert
     from edgecnn.auditing import audit_model
     from edgecnn.card import Card, InputSpec
+    from edgecnn.compression.quantize import train_quantized
+    from edgecnn.conversion import convert_model
     from edgecnn.data import open_dataset, training_splits
     from edgecnn.data.info import inspect_dataset
     from edgecnn.difference import diff_models
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         EdgecnnError,
         MissingExtra,
         ModelError,
+        NotCertified,
         TargetError,
         TrainingError,
     )
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from edgecnn.runtime.frames import frames
     from edgecnn.runtime.loop import run
     from edgecnn.runtime.model import Model, load
+    from edgecnn.runtime.selftest import selftest
     from edgecnn.training.fit import train
     from edgecnn.training.recipe import Recipe
 
@@ -53,6 +56,7 @@ _HOME = {
     "MissingExtra": "edgecnn.errors",
     "Model": "edgecnn.runtime.model",
     "ModelError": "edgecnn.errors",
+    "NotCertified": "edgecnn.errors",
     "Recipe": "edgecnn.training.recipe",
     "TargetError": "edgecnn.errors",
     "TrainingError": "edgecnn.errors",
@@ -60,7 +64,7 @@ _HOME = {
     "audit_model": "edgecnn.auditing",
     "bench_models": "edgecnn.measure",
     "benchmark": "edgecnn.runtime.benchmark",
-    "convert": "converters.convert",
+    "convert_model": "edgecnn.conversion",
     "diff_models": "edgecnn.difference",
     "evaluate": "edgecnn.evaluation",
     "evaluate_model": "edgecnn.measure",
@@ -70,7 +74,9 @@ _HOME = {
     "load": "edgecnn.runtime.model",
     "open_dataset": "edgecnn.data",
     "run": "edgecnn.runtime.loop",
+    "selftest": "edgecnn.runtime.selftest",
     "train": "edgecnn.training.fit",
+    "train_quantized": "edgecnn.compression.quantize",
     "training_splits": "edgecnn.data",
     "write_report": "edgecnn.report",
 }
@@ -90,6 +96,7 @@ __all__ = [
     "MissingExtra",
     "Model",
     "ModelError",
+    "NotCertified",
     "Recipe",
     "TargetError",
     "TrainingError",
@@ -98,7 +105,7 @@ __all__ = [
     "audit_model",
     "bench_models",
     "benchmark",
-    "convert",
+    "convert_model",
     "diff_models",
     "evaluate",
     "evaluate_model",
@@ -108,7 +115,9 @@ __all__ = [
     "load",
     "open_dataset",
     "run",
+    "selftest",
     "train",
+    "train_quantized",
     "training_splits",
     "write_report",
 ]

@@ -21,7 +21,8 @@ def add_to(app: typer.Typer) -> None:
     )(convert)
     app.command(
         epilog=text.examples(
-            "edgecnn audit runs/cats --data photos/", "edgecnn audit cats.tflite --data photos/ --samples 512"
+            "edgecnn audit runs/cats --data photos/ --page histograms.html",
+            "edgecnn audit cats.tflite --data photos/ --samples 512 --mean 127.5 --std 127.5",
         )
     )(audit)
     app.command(
@@ -106,6 +107,10 @@ def convert(
     fit: Annotated[
         str | None, Option(help="stretch, letterbox or crop, for a source without a card.")
     ] = None,
+    resize: Annotated[
+        str | None,
+        Option(help="bilinear, area, or corner as MediaPipe does. (Default: the card's, else bilinear.)"),
+    ] = None,
     size: Annotated[str | None, Option(help="Input in pixels, WxH, where the source leaves it open.")] = None,
     out: Annotated[Path | None, Option(help="Folder for the files. (Default: the run, or beside.)")] = None,
     force: Annotated[bool, Option("--force", help="Replace files that are there.")] = False,
@@ -127,7 +132,7 @@ def convert(
             max_class_drop=max_class_drop, ranges=ranges, keeps=None if keep == "nothing" else keep,
             allow_training=allow_training, uncertified=force_uncertified, io=io, weights=weights,
             samples=samples, judged=judged, seed=seed, out=out, force=force,
-            given=given(labels=labels, mean=mean, std=std, color=color, fit=fit, size=size),
+            given=given(labels=labels, mean=mean, std=std, color=color, fit=fit, resize=resize, size=size),
             progress=text.tell, training_progress=text.progress,
         )  # fmt: skip
 
@@ -138,6 +143,8 @@ def audit(
     samples: Annotated[int, Option(min=1, help="Training images to calibrate with.")] = 256,
     seed: Annotated[int, Option(help="Which training images.")] = 0,
     unlabelled: Annotated[bool, Option("--unlabelled", help="Nobody labelled the images.")] = False,
+    page: Annotated[Path | None, Option(help="HTML page to write, with each tensor's histogram.")] = None,
+    force: Annotated[bool, Option("--force", help="Replace the page if it is there.")] = False,
     labels: Annotated[Path | None, Option(help="Label file, for a stranger's model.")] = None,
     mean: Annotated[
         str | None, Option(help="For a stranger's model: one number, or three with commas.")
@@ -146,13 +153,16 @@ def audit(
     as_json: _Json = False,
 ) -> None:
     """Say whether images are fit to calibrate int8 with: scale, colours, classes, copies, outliers."""
-    from edgecnn.auditing import audit_model
+    from edgecnn.auditing import audit_model, write_histogram_page
+    from edgecnn.report.difference import refuse_existing
 
+    refuse_existing(page, force)
     words: dict[str, Any] = {"labels": labels, "mean": text.numbers(mean), "std": text.numbers(std)}
-    found = audit_model(
-        model, data, samples=samples, seed=seed, unlabelled=unlabelled, progress=text.counted("images"),
-        **{name: word for name, word in words.items() if word is not None},
-    )  # fmt: skip
+    words = {name: word for name, word in words.items() if word is not None}
+    words |= {"samples": samples, "seed": seed, "unlabelled": unlabelled}
+    found = audit_model(model, data, progress=text.counted("images"), **words)
+    if page is not None:
+        text.tell(f"page     {write_histogram_page(page, model, data, force=force, **words)}")
     text.show_json(found.as_dict()) if as_json else _show_audit(found)
     if found.stops:
         raise typer.Exit(1)

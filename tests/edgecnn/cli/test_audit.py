@@ -69,3 +69,32 @@ def test_everything_is_there_as_json(audited):
 
 def test_the_help_ends_with_command_lines():
     assert "edgecnn audit runs/cats" in audit("--help").stdout.split("Examples:")[1]
+
+
+def test_a_page_is_drawn_from_the_same_images(audited, monkeypatch, tmp_path):
+    audited()
+    asked = {}
+
+    def write(page, model, data, **words):
+        asked.update(words, data=data)
+        return page
+
+    monkeypatch.setattr("edgecnn.auditing.write_histogram_page", write)
+    page = tmp_path / "page.html"
+    said = audit("run", "--data", "photos/", "--samples", 9, "--std", 2, "--page", page)
+    assert said.exit_code == 0
+    assert str(page) in said.stderr
+    assert asked == {
+        "data": "photos/", "samples": 9, "seed": 0, "unlabelled": False, "std": (2,), "force": False
+    }  # fmt: skip
+
+
+def test_a_page_that_is_there_is_refused_before_any_work(audited, tmp_path):
+    asked = audited()
+    page = tmp_path / "page.html"
+    page.write_text("mine")
+    said = audit("run", "--data", "photos/", "--page", page)
+    assert said.exit_code == 1
+    assert "--force" in said.stderr
+    assert not asked
+    assert page.read_text() == "mine"
