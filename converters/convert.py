@@ -53,7 +53,7 @@ def convert(
             compared on noise.
         out: folder for the files; None is the source's own: see `converters.source.Source`.
         force: replace files that are there.
-        given: what to know about a source that is no run.
+        given: what to know about a source that is no run; of a run, only `resize`.
         retrain: trains a run with quantization, as the last rung of the ladder; None: not allowed.
         progress: told what begins and what came of it, one line each.
         words: fields of `converters.options.Options`.

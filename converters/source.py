@@ -81,7 +81,7 @@ def open_source(path: Path, given: Given = Given()) -> Source:  # noqa: B008  (f
 
     Args:
         path: a run folder; a `.keras` or `.h5` file of Keras 2 or 3; a SavedModel folder; a float `.tflite`.
-        given: what the caller says of a model without a card; nothing of it applies to a run.
+        given: what the caller says of a model without a card; of a run, only how images are resized.
 
     Raises:
         ConversionError: nothing that can be converted; says what was found.
@@ -112,11 +112,12 @@ def _is_weights_of_run(path: Path) -> bool:
 def _of_run(path: Path, given: Given) -> Source:
     run = Run(path)
     card = run.read_card()
-    if given != Given():
+    if replace(given, resize=None) != Given():
         raise CardError(
             f"{path}: is a run, whose card says how its network was trained; labels, mean, std, colour, fit, "
             "task and size cannot be said again. Leave these options out."
         )
+    card = _resized(card, given)
     if not run.model.is_file():
         raise ConversionError(f"{path}: there are no weights ({run.model.name} is missing). Train first.")
 
@@ -129,6 +130,18 @@ def _of_run(path: Path, given: Given) -> Source:
         return _converted(network, card)
 
     return Source(path, "run", card, _origin(run.model), path, (), make)
+
+
+def _resized(card: Card, given: Given) -> Card:
+    """The card for shipping: what resizes on the device need not be what did in training; the gate judges it.
+
+    The lineage says so, for what was measured before was measured otherwise.
+    """
+    if given.resize in (None, card.input.resize):
+        return card
+    spec = replace(card.input, **stranger.input_words(given))
+    line = f"ship resize {spec.resize}: trained with {card.input.resize}"
+    return replace(card, input=spec, lineage=(*card.lineage, line))
 
 
 def _of_tensorflow(path: Path, kind: Literal["keras", "saved_model"], given: Given) -> Source:

@@ -101,6 +101,8 @@ def with_raw_pixels(graph: Graph, card: Card) -> Card:
 def refused_by_mediapipe(graph: Graph, card: Card) -> tuple[str, ...]:
     """Why MediaPipe Tasks (1.2) would not run a file as it is, or not feed it what its card says.
 
+    Resized otherwise, scores differ, the answer seldom; where nothing is said, they are equal.
+
     Args:
         graph: the finished file's.
         card: what its numbers mean.
@@ -118,6 +120,10 @@ def refused_by_mediapipe(graph: Graph, card: Card) -> tuple[str, ...]:
         found.append("MediaPipe has one mean and one std for all channels, the network one for each")
     elif tensor.dtype == "uint8" and _shift(spec, tensor) > 1:
         found.append("MediaPipe feeds uint8 pixels as they are, the network's scale wants them changed")
+    if spec.resize != "corner":
+        found.append(
+            f"MediaPipe samples images at pixel corners, the card says {spec.resize} (--resize corner)"
+        )
     if spec.fit != "stretch":
         found.append(f"MediaPipe stretches images, the network expects them {_WORDS[spec.fit]}")
     return tuple(found)

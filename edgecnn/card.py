@@ -17,7 +17,7 @@ from edgecnn.errors import CardError
 
 Color: TypeAlias = Literal["rgb", "bgr", "gray"]
 Fit: TypeAlias = Literal["stretch", "letterbox", "crop"]
-Resize: TypeAlias = Literal["bilinear", "area"]
+Resize: TypeAlias = Literal["bilinear", "area", "corner"]
 
 ENTRY = "edgecnn_card.json"
 FORMAT = 1
@@ -38,7 +38,9 @@ class InputSpec:
         std: likewise; x/255 is mean 0, std 255.
         pad: grey value 0..255 that `letterbox` fills with.
         resize: `bilinear` samples as most other tools do; `area` first halves by averaging 2x2 pixels
-            until less than a factor of two is left, so that thin things neither flicker nor get lost.
+            until less than a factor of two is left, so that thin things neither flicker nor get lost;
+            `corner` samples pixel i of n at i * side / n, as MediaPipe Tasks does and TensorFlow 1 did (its
+            resize_bilinear without align_corners): shifted by up to half a pixel, and nothing is averaged.
     """
 
     height: int

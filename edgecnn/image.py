@@ -8,7 +8,7 @@ gives them: uint8, (h, w, 3), blue-green-red.
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
@@ -160,7 +160,10 @@ def _fit(image: Image, spec: InputSpec, into: Image | None) -> tuple[Image, View
         half = (image.shape[1] // 2, image.shape[0] // 2)
         image = np.asarray(cv2.resize(image, half, interpolation=cv2.INTER_AREA), np.uint8)
     if (image.shape[1], image.shape[0]) != size_wh:
-        image = np.asarray(cv2.resize(image, size_wh, interpolation=cv2.INTER_LINEAR), np.uint8)
+        if spec.resize == "corner":
+            image = _sampled_at_corners(image, size_wh)
+        else:
+            image = np.asarray(cv2.resize(image, size_wh, interpolation=cv2.INTER_LINEAR), np.uint8)
     colored = _colored(image, spec, into if corner is None else None)
     if corner is not None:
         padded = np.full((spec.height, spec.width, *colored.shape[2:]), spec.pad, np.uint8)
@@ -181,7 +184,12 @@ def _geometry(source_wh: _Size, spec: InputSpec) -> _Geometry:
         halvings = max(0, min(width // size_wh[0], height // size_wh[1]).bit_length() - 1)
         width, height = width >> halvings << halvings, height >> halvings << halvings
     scale_xy = (size_wh[0] / width, size_wh[1] / height)
-    offset_xy = (corner[0] - box[0] * scale_xy[0], corner[1] - box[1] * scale_xy[1])
+    # Pixel i of n is sampled at i * side / n: its centre, i + 1/2, shows what lies at i * side / n + 1/2.
+    shift_xy = [(1 - scale) / 2 if spec.resize == "corner" else 0.0 for scale in scale_xy]
+    offset_xy = (
+        corner[0] - box[0] * scale_xy[0] + shift_xy[0],
+        corner[1] - box[1] * scale_xy[1] + shift_xy[1],
+    )
     part = (slice(box[1], box[1] + height), slice(box[0], box[0] + width))
     whole = (slice(0, source_wh[1]), slice(0, source_wh[0]))
     pads = spec.fit == "letterbox" and size_wh != (spec.width, spec.height)
@@ -211,6 +219,48 @@ def _placement(source_wh: _Size, spec: InputSpec) -> tuple[_Box, _Size, _Size]:
     height = min(source_h, max(1, round(spec.height / scale)))
     left, top = (source_w - width) // 2, (source_h - height) // 2
     return (left, top, left + width, top + height), target, (0, 0)
+
+
+def _sampled_at_corners(image: Image, size_wh: _Size) -> Image:
+    """The image, resized as `InputSpec.resize` calls `corner`. Bit for bit what MediaPipe's classifier sees.
+
+    MediaPipe 1.2 calls OpenCV 3's warpPerspective (image_to_tensor_converter_opencv.cc), which knows 32
+    places between two pixels. That of OpenCV 5 knows more; its remap with 16-bit maps still computes that.
+    """
+    if max(image.shape) > _LONGEST_SIDE:
+        raise DataError(
+            f"an image of {image.shape[1]} x {image.shape[0]} pixels is too large for resize 'corner', which "
+            f"takes {_LONGEST_SIDE} on a side. Shrink it first."
+        )
+    whole, part = _corners((image.shape[1], image.shape[0]), size_wh)
+    return np.asarray(
+        cv2.remap(image, whole, part, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8
+    )
+
+
+_PLACES: Final = 32
+"""Places between two pixels (INTER_TAB_SIZE)."""
+
+_LONGEST_SIDE: Final = 32766
+"""Of an image that cv2.remap takes."""
+
+
+@lru_cache(maxsize=4)  # 6 bytes a pixel
+def _corners(source_wh: _Size, size_wh: _Size) -> tuple[Array, Array]:
+    """Where every pixel is sampled: (h, w, 2) int16, the pixel; (h, w) uint16, the place after it.
+
+    A place halfway between two goes to the even one. MediaPipe's goes where the rounding errors of its matrix
+    push it; there is none where 64 divides neither width nor height of the target.
+    """
+    width, height = size_wh
+    x, y = (
+        np.rint(np.arange(count) * (side * _PLACES) / count).astype(np.int32)
+        for count, side in zip(size_wh, source_wh, strict=True)
+    )
+    whole = np.empty((height, width, 2), np.int16)
+    whole[..., 0], whole[..., 1] = x // _PLACES, (y // _PLACES)[:, None]
+    part = (y % _PLACES * _PLACES)[:, None] + x % _PLACES
+    return whole, part.astype(np.uint16)
 
 
 def _colored(image: Image, spec: InputSpec, into: Image | None) -> Image:

@@ -33,12 +33,13 @@ def given(
     std: str | None,
     color: str | None,
     fit: str | None,
+    resize: str | None,
     size: str | None,
 ) -> Any:
-    """What the command line says about a source without a card."""
+    """What the command line says about a source that is no run, and how images are resized."""
     from edgecnn.runtime.stranger import Given
 
-    words: dict[str, Any] = {"labels": labels, "color": color, "fit": fit}
+    words: dict[str, Any] = {"labels": labels, "color": color, "fit": fit, "resize": resize}
     return Given(mean=text.numbers(mean), std=text.numbers(std), size_wh=text.size_wh(size), **words)
 
 

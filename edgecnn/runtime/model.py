@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 
 from edgecnn import image as images
-from edgecnn.card import Card, Color, Fit
+from edgecnn.card import Card, Color, Fit, Resize
 from edgecnn.errors import ModelError
 from edgecnn.graph import Graph, Tensor, check, read
 from edgecnn.image import Array, Image, View
@@ -53,6 +53,7 @@ def load(
     fit: Fit | None = None,
     task: str | None = None,
     size_wh: tuple[int, int] | None = None,
+    resize: Resize | None = None,
 ) -> "Model":
     """Load a model, with or without a card.
 
@@ -72,6 +73,7 @@ def load(
         fit: "stretch", "letterbox" or "crop".
         task: a key of `edgecnn.tasks.TASKS`.
         size_wh: width and height of the image, for a model that takes any.
+        resize: "bilinear", "area" or "corner"; see `edgecnn.card.InputSpec`.
 
     Raises:
         ModelError: the file cannot be read, would not run safely, or takes or gives what edgecnn does not
@@ -81,7 +83,7 @@ def load(
         MissingExtra: the backend asked for is not installed.
     """
     path = Path(path)
-    given = Given(card, labels, mean, std, color, fit, task, size_wh)
+    given = Given(card, labels, mean, std, color, fit, task, size_wh, resize)
     content = model_bytes(path)
     graph = read(content, str(path))
     check(graph)

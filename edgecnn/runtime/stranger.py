@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn import archive, metadata
-from edgecnn.card import Card, Color, Fit, InputSpec
+from edgecnn.card import Card, Color, Fit, InputSpec, Resize
 from edgecnn.errors import CardError, ModelError
 from edgecnn.graph import Graph, Tensor
 from edgecnn.metadata import TensorFacts
@@ -38,6 +38,7 @@ class Given:
     fit: Fit | None = None
     task: str | None = None
     size_wh: tuple[int, int] | None = None
+    resize: Resize | None = None
 
 
 def card_of(graph: Graph, path: Path, given: Given) -> tuple[Card, Sequence[str]]:
@@ -115,7 +116,7 @@ def image_size(
 
 def input_words(given: Given) -> dict[str, Any]:
     """Those fields of an `InputSpec` that the caller gave."""
-    words = {"mean": given.mean, "std": given.std, "color": given.color, "fit": given.fit}
+    words = {name: getattr(given, name) for name in ("mean", "std", "color", "fit", "resize")}
     return {name: value for name, value in words.items() if value is not None}
 
 

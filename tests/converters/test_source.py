@@ -66,6 +66,19 @@ def test_a_run_brings_its_card_and_takes_no_other_word(bare_run, tmp_path):
     assert open_source(bare_run / "model.keras") == source
     with pytest.raises(CardError, match="is a run, whose card says"):
         open_source(bare_run, Given(mean=0, std=255))
+    with pytest.raises(CardError, match="is a run, whose card says"):
+        open_source(bare_run, Given(resize="corner", fit="crop"))
+
+
+@pytest.mark.tensorflow
+def test_a_run_ships_with_another_resize_and_its_lineage_says_so(bare_run):
+    plain = open_source(bare_run).card
+    shipped = open_source(bare_run, Given(resize="corner")).card
+    assert shipped.input == replace(plain.input, resize="corner")
+    assert shipped.lineage == (*plain.lineage, "ship resize corner: trained with area")
+    assert open_source(bare_run, Given(resize="area")).card == plain
+    with pytest.raises(CardError, match=r"input\.resize must be one of"):
+        open_source(bare_run, Given(resize="nearest"))
 
 
 def test_a_run_without_weights_is_told_to_train(tmp_path):

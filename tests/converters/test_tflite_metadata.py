@@ -213,13 +213,14 @@ def test_other_cards_stay_as_they_are(dtype, quantization, words):
         ("float32", {}, {"mean": (1.0, 2.0, 3.0)}, ["one mean and one std"]),
         ("float32", {}, {"mean": (1.0, 1.0, 1.0)}, []),
         ("float32", {}, {"fit": "letterbox"}, ["stretches images"]),
+        ("float32", {}, {"resize": "area"}, [r"says area \(--resize corner\)"]),
         ("uint8", {"scale": (1 / 127.5,), "zero_point": (128,)}, {}, []),
         ("uint8", {"scale": (1 / 100,), "zero_point": (128,)}, {}, ["feeds uint8 pixels as they are"]),
         ("int8", {"scale": (1 / 127.5,), "zero_point": (0,)}, {}, [r"not int8 \(--io uint8\)"]),
     ],
 )
 def test_what_mediapipe_would_not_run_is_said(dtype, quantization, words, reasons):
-    card = replace(CARD, input=replace(CARD.input, **words))
+    card = replace(CARD, input=replace(CARD.input, **{"resize": "corner", **words}))
     found = refused_by_mediapipe(read(tiny(dtype, **quantization), "model"), card)
     assert len(found) == len(reasons)
     for line, reason in zip(found, reasons, strict=True):

@@ -1,6 +1,8 @@
 """image.prepare is exact in every dtype, and a View says where things are."""
 
 import itertools
+from fractions import Fraction
+from typing import get_args
 
 import cv2
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgecnn.card import InputSpec
+from edgecnn.card import InputSpec, Resize
 from edgecnn.errors import DataError, ModelError
 from edgecnn.image import View, fit, lookup, prepare
 
@@ -27,6 +29,12 @@ NORMALIZATIONS = [
     ("rgb", (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
     ("bgr", (103.94, 116.78, 123.68), (1.0, 1.0, 1.0)),
     ("gray", (33.318,), (78.567,)),
+]
+
+
+MEDIAPIPE = [
+    [255, 30, 0, 175, 78, 80, 110, 113, 145, 45, 136, 210],
+    [113, 128, 143, 209, 47, 46, 166, 105, 89, 146, 146, 109],
 ]
 
 
@@ -203,6 +211,57 @@ def test_area_keeps_a_thin_line_that_bilinear_loses():
     assert seen["area"] > 25  # two of ten columns, spread over two at worst
 
 
+# Every row and column, shrunk, enlarged, both, of one pixel, of one row; a target that 64 divides has places
+# halfway between two of the 32, which go to the even one.
+@pytest.mark.parametrize(
+    ("source_wh", "target_wh"),
+    [
+        ((131, 97), (45, 31)), ((640, 480), (24, 16)), ((16, 24), (24, 16)), ((5, 3), (224, 224)),
+        ((1, 1), (7, 5)), ((9, 1), (31, 45)), ((1281, 723), (96, 96)), ((641, 479), (64, 64)),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("grey", [False, True])
+def test_corner_samples_every_pixel_at_its_corner_in_exact_arithmetic(source_wh, target_wh, grey):
+    image = every_colour(source_wh[1], source_wh[0])
+    image = image[..., 0].copy() if grey else image
+    pixels, _ = fit(
+        image, InputSpec(target_wh[1], target_wh[0], color="gray" if grey else "bgr", resize="corner")
+    )
+    places = [
+        [round(Fraction(32 * index * side, count)) for index in range(count)]
+        for side, count in zip(source_wh, target_wh, strict=True)
+    ]
+    (x, a), (y, b) = (np.divmod(np.array(axis), 32) for axis in places)
+    x, right = (np.minimum(x + step, source_wh[0] - 1) for step in (0, 1))  # beyond the edge, the edge
+    y, below = (np.minimum(y + step, source_wh[1] - 1) for step in (0, 1))
+    rest = (1,) * (image.ndim - 2)
+    a, b = a.reshape(1, -1, *rest), b.reshape(-1, 1, *rest)
+    whole = image.astype(int)
+    above = whole[y][:, x] * (32 - a) + whole[y][:, right] * a
+    under = whole[below][:, x] * (32 - a) + whole[below][:, right] * a
+    np.testing.assert_array_equal(pixels, (above * (32 - b) + under * b + 512) // 1024)
+
+
+def test_corner_is_what_mediapipe_made_of_an_image():
+    # what MediaPipe 1.2.2 fed a network that gives back its input, of this image
+    ramp = np.array([[0, 40, 200, 90, 250], [255, 17, 3, 128, 66], [30, 31, 220, 5, 180]], np.uint8)
+    image = np.stack([ramp, ramp[::-1], 255 - ramp], axis=2)
+    pixels, _ = fit(image, InputSpec(2, 4, color="rgb", resize="corner"))
+    np.testing.assert_array_equal(pixels.reshape(2, -1), MEDIAPIPE)
+
+
+def test_corner_leaves_an_image_of_the_right_size_as_it_is():
+    image = every_colour()
+    np.testing.assert_array_equal(fit(image, InputSpec(48, 64, color="bgr", resize="corner"))[0], image)
+
+
+def test_corner_refuses_a_side_that_opencv_cannot_map():
+    spec = InputSpec(2, 2, resize="corner")
+    assert fit(np.zeros((1, 32766, 3), np.uint8), spec)[0].shape == (2, 2, 3)
+    with pytest.raises(DataError, match="32767 x 1 pixels is too large for resize 'corner'"):
+        fit(np.zeros((1, 32767, 3), np.uint8), spec)
+
+
 def test_area_is_the_plain_mean_where_the_factor_is_a_power_of_two():
     image = every_colour(64, 96)
     pixels, _ = fit(image, InputSpec(16, 24, color="bgr"))
@@ -244,7 +303,7 @@ SIZES = [
 
 @pytest.mark.parametrize(("source_wh", "target_wh"), SIZES)
 @pytest.mark.parametrize("how", ["stretch", "letterbox", "crop"])
-@pytest.mark.parametrize("resize", ["bilinear", "area"])
+@pytest.mark.parametrize("resize", get_args(Resize))
 def test_a_marker_is_found_where_the_view_says(source_wh, target_wh, how, resize):
     width, height = source_wh
     spec = InputSpec(target_wh[1], target_wh[0], color="gray", fit=how, resize=resize, pad=0)
@@ -267,7 +326,7 @@ def test_a_marker_is_found_where_the_view_says(source_wh, target_wh, how, resize
     source=st.tuples(st.integers(1, 300), st.integers(1, 300)),
     target=st.tuples(st.integers(1, 80), st.integers(1, 80)),
     how=st.sampled_from(["stretch", "letterbox", "crop"]),
-    resize=st.sampled_from(["bilinear", "area"]),
+    resize=st.sampled_from(get_args(Resize)),
     color=st.sampled_from(["rgb", "bgr", "gray"]),
     grey=st.booleans(),
 )
@@ -285,6 +344,8 @@ def test_any_size_fits_and_the_view_goes_there_and_back(source, target, how, res
     np.testing.assert_allclose(view.to_source(view.to_prepared(points)), points, atol=1e-9)
 
     corners = view.to_prepared(np.array([[0.0, 0.0], [source[1], source[0]]]))
+    if resize == "corner":  # the middle of the first pixel shows the middle of the first of the source
+        corners -= (1 - np.array(view.scale_xy)) / 2
     end = np.array([target[1], target[0]])
     if how == "letterbox":  # all of the source lies inside
         assert (corners[0] >= 0).all()

@@ -46,6 +46,7 @@ def test_a_card_that_the_caller_gives_comes_before_the_one_in_the_file(meaning_o
         (Given(std=[1, 2, 3]), "std", (1.0, 2.0, 3.0)),
         (Given(color="rgb"), "color", "rgb"),
         (Given(fit="letterbox"), "fit", "letterbox"),
+        (Given(resize="corner"), "resize", "corner"),
     ],
 )
 def test_each_word_of_the_caller_comes_before_the_cards(meaning_of, given, field, value):
@@ -109,6 +110,12 @@ def test_roles_are_found_by_name_among_several_outputs(meaning_of):
 
 
 def test_a_wrong_word_of_the_caller_is_named_with_the_file(meaning_of):
-    for given in (Given(mean=(1, 2)), Given(std=0), Given(color="yuv"), Given(fit="squeeze")):
+    for given in (
+        Given(mean=(1, 2)),
+        Given(std=0),
+        Given(color="yuv"),
+        Given(fit="squeeze"),
+        Given(resize="nearest"),
+    ):
         with pytest.raises(CardError, match=r"colour\.tflite: input\."):
             meaning_of(CARD, given)

@@ -5,12 +5,13 @@ import json
 import struct
 import zlib
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from edgecnn import card as cards
-from edgecnn.card import Card, InputSpec
+from edgecnn.card import Card, InputSpec, Resize
 from edgecnn.errors import CardError
 from edgecnn.runtime import golden as goldens
 from edgecnn.runtime.model import load
@@ -29,9 +30,9 @@ def tested(model_file):
     """A function that writes a tiny model with golden checks in its card."""
     from converters.golden import checks
 
-    def make(kind="float32", *, count=3, images=(), **changed):
+    def make(kind="float32", *, count=3, images=(), resize="area", **changed):
         path = model_file(f"{kind}.tflite", **{**KINDS[kind], **changed})
-        spec = InputSpec(24, 32, mean=(127.5,), std=(127.5,))
+        spec = InputSpec(24, 32, mean=(127.5,), std=(127.5,), resize=resize)
         card = Card(
             "colours", "classification", spec, COLOURS, {"scores": "scores"}, {"scores": "probabilities"}
         )
@@ -75,6 +76,16 @@ def test_the_same_runtime_computes_the_same_to_the_last_bit(tested, kind):
     assert json.dumps(found.as_dict())
 
 
+@pytest.mark.parametrize("resize", get_args(Resize))
+def test_every_way_of_resizing_can_be_checked(tested, resize):
+    path = tested("uint8", resize=resize)
+    assert selftest(path).equal
+    others = set(get_args(Resize)) - {resize}
+    for other in others:
+        card = cards.read(path)
+        assert failed(edited(path, input=replace(card.input, resize=other))) == {"prepare"}
+
+
 def test_a_loaded_model_is_tested_and_left_open(tested):
     with load(tested()) as model:
         assert selftest(model).passed
@@ -109,6 +120,7 @@ def test_other_kernels_are_told_apart_from_a_damaged_file(tested):
         InputSpec(24, 32, mean=(120.0,), std=(127.5,)),
         InputSpec(24, 32, color="bgr", mean=(127.5,), std=(127.5,)),
         InputSpec(24, 32, fit="letterbox", mean=(127.5,), std=(127.5,)),
+        InputSpec(24, 32, resize="corner", mean=(127.5,), std=(127.5,)),
     ],
 )
 @pytest.mark.parametrize("kind", KINDS)

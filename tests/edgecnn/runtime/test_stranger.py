@@ -275,4 +275,5 @@ def test_the_name_of_a_stranger_is_its_files(card):
 
 
 def test_given_names_the_fields_of_an_input():
-    assert stranger.input_words(Given(mean=1, fit="crop", labels=["a"])) == {"mean": 1, "fit": "crop"}
+    given = Given(mean=1, fit="crop", resize="corner", labels=["a"])
+    assert stranger.input_words(given) == {"mean": 1, "fit": "crop", "resize": "corner"}

@@ -123,9 +123,11 @@ def test_what_was_chosen_stands(colours: Callable[..., Dataset]) -> None:
         rate=None,
         color="gray",
         fit="letterbox",
+        resize="corner",
         seed=5,
     )
     assert (recipe.input.width, recipe.input.height) == (40, 24)
+    assert recipe.input.resize == "corner"
     assert (recipe.input.color, recipe.input.fit, recipe.epochs, recipe.batch) == ("gray", "letterbox", 3, 2)
     assert recipe.seed == 5
     assert recipe.warmup_epochs < 1
