@@ -7,8 +7,11 @@ trouble is known.
 
 Naive conversions stand beside each remedy of ours: agreement of the top label with the float network (ties
 count against) and signal-to-noise ratio of its outputs, on photographs that nothing was calibrated with.
+With --ladder, `edgecnn convert --int8` itself takes each, with the first folder or zip of photographs,
+and shows every rung that it climbs (`benchmarks/climbs.py`).
 
     python benchmarks/collapse.py runs/lite0 photographs/ more.zip --calibration 128 --images 600
+    python benchmarks/collapse.py runs/lite0 photographs/ --ladder
 """
 
 import argparse
@@ -19,6 +22,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
@@ -255,6 +259,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the channels' factors")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--plain-only", action="store_true", help="leave the other tools out")
+    parser.add_argument("--ladder", action="store_true", help="climb the ladder too")
     given = parser.parse_args()
 
     path = given.run / "float32.tflite" if given.run.is_dir() else given.run
@@ -291,6 +296,16 @@ def main() -> None:
             ways = others | ways
         for way, make in ways.items():
             print(bench.row(way, make), flush=True)
+        if given.ladder:
+            _climb(content, card, given.photographs[0])
+
+
+def _climb(content: bytes, card: Card, data: Path) -> None:
+    """The whole road, by itself."""
+    import climbs  # stands beside this file and reads it
+
+    with TemporaryDirectory() as folder:
+        climbs.climb(content, card, Path(folder) / "network", data=str(data), unlabelled=True)
 
 
 if __name__ == "__main__":

@@ -7,90 +7,40 @@
     training                   quantization-aware, where the caller allows it
 
 Bias correction is free and does not hurt, so every rung has it. A rung is made only when the one before it
-has failed. Which files are good enough is the gate's business (`converters.gate`); how each is made, the
-business of `quantize`, `correction`, `equalize` and `sensitivity`.
+has failed. Files of one rung are looked at together, and judged from the most promising on; those that are
+clearly hopeless are passed over (`converters.screen`). Which files are good enough is the gate's business
+(`converters.gate`); how each is made, the business of `quantize`, `correction`, `equalize`, and
+`converters.sick`, which finds the layers to keep.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, replace
 from math import inf, isfinite
 from time import perf_counter
 from typing import Any, Final
 
-from calibration.histogram import Histograms
-from calibration.observe import calibrate, histograms
-from calibration.ranges import Ranges, ranges_of
-from calibration.samples import Prepared
+from converters import sick
 from converters.certificate import Verdict
-from converters.correction import correct_biases
+from converters.drafts import FIRST, Candidate, Draft, Level, Material, Tell, inputs_of
 from converters.equalize import equalize
-from converters.quantize import quantize
-from converters.schemes import Io, Precision, Weights
-from converters.sensitivity import keep_plan, sensitivities
-from edgecnn.card import InputSpec
-from edgecnn.data.dataset import Dataset
+from converters.schemes import Precision
+from converters.screen import PassedOver, Screen
+from converters.sensitivity import sensitivities
 from edgecnn.graph import read
 
-FIRST = "minmax"
+__all__ = ["FIRST", "NARROWER", "Candidate", "Material", "Rung", "best", "climb", "told"]
+
 NARROWER = ("percentile", "mse", "entropy")
-"""In the order they are tried after FIRST."""
+"""Tried after FIRST; of two that look equally good, in this order."""
 
 MOST_KEPT: Final = 0.25
 """Of the operators that can be kept: with more, the file is no int8 model any more."""
 
-Tell = Callable[[str], None]
+_ALL_MEASURED: Final = 64
+"""Operators of a network of which each is measured on all images: EfficientNet-Lite0 has 63, a minute."""
 
-
-@dataclass(frozen=True, eq=False)
-class Material:
-    """What the rungs are made from.
-
-    Attributes:
-        content: the float32 `.tflite`, without its card.
-        name: what to call it in errors.
-        chosen: the images to calibrate with.
-        spec: how an image becomes the input.
-        io: see `converters.quantize.quantize`.
-        weights: see `converters.quantize.quantize`.
-        method: the estimator that was asked for; None tries them in order.
-        corrects: biases are corrected.
-        keeps: what the worst layers may stay in; None keeps none.
-        threads: of the interpreter.
-        retrain: trains the network with its quantization and makes the int8 file; None: the caller did not
-            allow training.
-    """
-
-    content: bytes
-    name: str
-    chosen: Dataset
-    spec: InputSpec
-    io: Io | None = None
-    weights: Weights = "channel"
-    method: str | None = None
-    corrects: bool = True
-    keeps: Precision | None = "float32"
-    threads: int = 1
-    retrain: Callable[[], "Candidate"] | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Candidate:
-    """One file that may be good enough.
-
-    Attributes:
-        rung: its name on the ladder.
-        content: the `.tflite`, without a card.
-        words: how it was made, for the lineage.
-        method: that estimated the ranges; "" where training did.
-        kept: the layers that are not int8: tensor name to precision.
-    """
-
-    rung: str
-    content: bytes
-    words: str
-    method: str = FIRST
-    kept: Mapping[str, Precision] = field(default_factory=dict)
+_EXACTLY_MEASURED: Final = 16
+"""Of a larger one, those measured on all; the others fell behind on a few."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,11 +51,13 @@ class Rung:
         candidate: the file.
         verdict: of the gate.
         seconds: what making and judging it took.
+        passed_over: what was looked at after it, and not judged.
     """
 
     candidate: Candidate
     verdict: Verdict
     seconds: float
+    passed_over: tuple[PassedOver, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """What the card keeps of it: JSON-ready values."""
@@ -119,6 +71,7 @@ class Rung:
             "bytes": len(self.candidate.content),
             "kept": dict(self.candidate.kept),
             "seconds": round(self.seconds, 1),
+            "passed_over": [each.as_dict() for each in self.passed_over],
         }
 
 
@@ -139,16 +92,16 @@ def climb(
         ConversionError: the model cannot be made int8 at all, or training failed.
         DataError: an image cannot be read.
     """
-    tried: list[Rung] = []
+    climbing = _Climbing(material, progress)
     begin = perf_counter()
-    for candidate in _candidates(material, tried, progress):
+    for candidate in _candidates(climbing):
         verdict = judge(candidate)
-        tried.append(Rung(candidate, verdict, perf_counter() - begin))
-        progress(told(tried[-1]))
+        climbing.tried.append(Rung(candidate, verdict, perf_counter() - begin))
+        progress(told(climbing.tried[-1]))
         if verdict.may_be_written or not verdict.another_may_pass:
             break
         begin = perf_counter()
-    return tuple(tried)
+    return tuple(climbing.tried)
 
 
 def best(rungs: Sequence[Rung]) -> Rung:
@@ -172,123 +125,88 @@ def _goodness(rung: Rung) -> tuple[bool, float, float]:
     return verdict.may_be_written, verdict.agreement.share, ratio if ratio == ratio else -inf
 
 
-def _candidates(material: Material, tried: Sequence[Rung], progress: Tell) -> Iterator[Candidate]:
-    """The files in the order of the ladder; `tried` holds those before, judged."""
-    plain = _Base(material, material.content, progress)
-    yield plain.candidate(material.method or FIRST)
+class _Climbing:
+    """What is known so far on the way up."""
+
+    def __init__(self, material: Material, progress: Tell) -> None:
+        self.material = material
+        self.progress = progress
+        self.tried: list[Rung] = []
+        self.screen = Screen(
+            material.content, inputs_of(material), name=material.name, threads=material.threads
+        )
+
+    def worth_judging(self, drafts: Sequence[Draft]) -> Iterator[Candidate]:
+        """Of files of one rung those that are not hopeless, finished, the most promising first."""
+        looks = [(self.screen.snr_db(draft.content), draft) for draft in drafts]
+        for ratio, draft in sorted(looks, key=lambda look: -look[0]):
+            if hopeless := self.screen.passes_over(draft.rung, ratio):
+                self.progress(str(hopeless))
+                last = self.tried[-1]
+                self.tried[-1] = replace(last, passed_over=(*last.passed_over, hopeless))
+                continue
+            yield draft.finish()
+            self.refused(draft, ratio)
+
+    def refused(self, draft: Draft, ratio: float | None = None) -> None:
+        """The file that was judged last is not good enough."""
+        ratio = self.screen.snr_db(draft.content) if ratio is None else ratio
+        self.screen.refused(draft.rung, ratio, self.tried[-1].verdict)
+
+
+def _candidates(climbing: _Climbing) -> Iterator[Candidate]:
+    """The files in the order of the ladder; each is judged before the next is asked for."""
+    material, tried, progress = climbing.material, climbing.tried, climbing.progress
+    plain = Level(material, material.content, progress)
+    first = plain.draft(material.method or FIRST)
+    yield first.finish()
+    climbing.refused(first)
     if material.method is None:
-        for method in NARROWER:
-            yield plain.candidate(method)
+        yield from climbing.worth_judging([plain.draft(method) for method in NARROWER])
     progress("equalizing channels")
     method = best(tried).candidate.method
-    equalized = equalize(
-        material.content, material_inputs(material), name=material.name, threads=material.threads
-    )
+    equalized = equalize(material.content, inputs_of(material), name=material.name, threads=material.threads)
     base = plain
     if equalized.groups:
-        level = _Base(
+        level = Level(
             material, equalized.content, progress, f"{len(equalized.groups)} groups of channels equalized"
         )
         before = best(tried)
-        for each in dict.fromkeys((material.method or FIRST, method)):
-            yield level.candidate(each)
+        methods = dict.fromkeys((material.method or FIRST, method))
+        yield from climbing.worth_judging([level.draft(each) for each in methods])
         if best(tried) is not before:
             base, method = level, best(tried).candidate.method
     if material.keeps is not None:
-        yield from base.keeping(method, material.keeps)
+        for plan in _plans(climbing, base, method, material.keeps):
+            yield from climbing.worth_judging([base.draft(method, plan)])
     if material.retrain is not None:
         progress("training with quantization")
         yield material.retrain()
 
 
-def material_inputs(material: Material) -> Callable[[], Prepared]:
-    """Gives the prepared calibration images, from the start each time."""
-    return lambda: Prepared(material.chosen, material.spec)
+def _plans(
+    climbing: _Climbing, level: Level, method: str, precision: Precision
+) -> Iterator[Mapping[str, Precision]]:
+    """What may be kept, little first."""
+    material = climbing.material
+    graph = read(level.content, material.name)
+    most = max(1, int(MOST_KEPT * len(graph.ops)))
+    climbing.progress("measuring which layers cost the most")
+    found = sensitivities(
+        level.content,
+        level.ranges(method),
+        inputs_of(material)(),
+        name=material.name,
+        threads=material.threads,
+        most=None if len(graph.ops) <= _ALL_MEASURED else _EXACTLY_MEASURED,
+        precision=precision,
+        io=material.io,
+        weights=material.weights,
+        progress=climbing.progress,
+    )
+    yield from sick.layer_plans(found, graph, precision, most=most)
 
+    def look(kept: Mapping[str, Precision]) -> float:
+        return climbing.screen.snr_db(level.draft(method, kept).content)
 
-class _Base:
-    """A float model and what calibration finds out about it, each found out once."""
-
-    def __init__(self, material: Material, content: bytes, progress: Tell, words: str = "") -> None:
-        self._material = material
-        self._content = content
-        self._progress = progress
-        self._words = words
-
-    def candidate(self, method: str, kept: Mapping[str, Precision] | None = None) -> Candidate:
-        """The int8 file with the ranges of one method."""
-        material, kept = self._material, kept or {}
-        ranges = self._ranges(method)
-        made = quantize(
-            self._content, "int8", name=material.name, ranges=ranges, io=material.io,
-            weights=material.weights, keep=kept,
-        )  # fmt: skip
-        words = [f"{ranges.method} over {ranges.samples} images (sha256 {ranges.sha256})"]
-        if material.weights == "tensor":
-            words.append("weights per tensor")
-        if material.corrects:
-            corrected = correct_biases(
-                self._content, made, material_inputs(material), name=material.name, threads=material.threads
-            )
-            made = corrected.content
-            words.append(f"{len(corrected.layers)} biases corrected")
-        if self._words:
-            words.append(self._words)
-        if kept:
-            words.append("kept " + ", ".join(f"{name} in {precision}" for name, precision in kept.items()))
-        return Candidate(self._rung(method, kept), made, "; ".join(words), method, kept)
-
-    def keeping(self, method: str, precision: Precision) -> Iterator[Candidate]:
-        """Files that keep 1, 2, 4, … of the worst layers."""
-        material = self._material
-        self._progress("measuring which layers cost the most")
-        found = sensitivities(
-            self._content,
-            self._ranges(method),
-            material_inputs(material)(),
-            name=material.name,
-            threads=material.threads,
-            most=_EXACTLY_MEASURED,
-            precision=precision,
-            io=material.io,
-            weights=material.weights,
-            progress=self._progress,
-        )
-        plans: list[Mapping[str, Precision]] = []
-        graph = read(self._content, material.name)
-        count, most = 1, max(1, int(MOST_KEPT * len(graph.ops)))
-        while count <= min(most, len(found)):
-            plan = keep_plan(found, count, source=graph, precision=precision)
-            if plan and plan not in plans:
-                plans.append(plan)
-                yield self.candidate(method, plan)
-            count *= 2
-
-    def _ranges(self, method: str) -> Ranges:
-        return self._whole if method == FIRST else ranges_of(self._histograms, method)
-
-    def _rung(self, method: str, kept: Mapping[str, Precision]) -> str:
-        name = "min-max" if method == FIRST else method
-        if self._words:
-            name = "equalization" if method == FIRST else f"equalization, {name}"
-        return f"{name}, {len(kept)} kept" if kept else name
-
-    @cached_property
-    def _whole(self) -> Ranges:
-        material = self._material
-        self._progress(f"calibrating on {len(material.chosen)} images")
-        return calibrate(
-            self._content, material.chosen, material.spec, name=material.name, threads=material.threads
-        )
-
-    @cached_property
-    def _histograms(self) -> Histograms:
-        material = self._material
-        self._progress("counting values for narrower ranges")
-        return histograms(
-            self._content, material.chosen, material.spec, name=material.name, threads=material.threads
-        )
-
-
-_EXACTLY_MEASURED: Final = 16
-"""Layers measured on all images; the others fell behind on a few."""
+    yield from sick.tensor_plans(graph, precision, look, most=most, progress=climbing.progress)

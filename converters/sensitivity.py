@@ -30,7 +30,7 @@ _FIRST_LOOK = 8
 """Images of the round that decides which operators are measured on all of them. On 4, the best of
 60 operators of EfficientNet-Lite0 was not among the first 8."""
 
-_EXACT: Final = frozenset(
+EXACT: Final = frozenset(
     {
         *("BROADCAST_TO", "EXPAND_DIMS", "GATHER", "GATHER_ND", "MAX_POOL_2D", "PACK", "PAD", "PADV2"),
         *("RESHAPE", "SHAPE", "SLICE", "SPACE_TO_DEPTH", "SPLIT", "SQUEEZE", "STRIDED_SLICE", "TRANSPOSE"),
@@ -119,7 +119,7 @@ def sensitivities(
     shown = [tensor.copy() for tensor in islice(tensors, images)]
     if not shown:
         raise ConversionError(f"{name}: no image came to measure the layers on")
-    expected = _outputs(content, shown, name, threads)
+    expected = outputs_of(content, shown, name, threads)
 
     def plainly(keep: Keep) -> bytes:
         return quantize(content, "int8", name=name, ranges=ranges, io=io, weights=weights, keep=keep)
@@ -127,7 +127,7 @@ def sensitivities(
     def measured(operator: Operator | None, count: int) -> tuple[float, int]:
         keep: Keep = {} if operator is None else {_tensor(source, operator): precision}
         made = (make or plainly)(keep)
-        found = _outputs(made, shown[:count], name, threads)
+        found = outputs_of(made, shown[:count], name, threads)
         return signal_to_noise_db([real[:count] for real in expected], found), len(made)
 
     operators = [operator for operator in source.ops if _rounds(source, operator)]
@@ -209,8 +209,18 @@ def signal_to_noise_db(expected: Sequence[_Doubles], found: Sequence[_Doubles]) 
     return inf if noise == 0 else -inf if noise == inf else -10 * log10(noise)
 
 
-def _outputs(content: bytes, tensors: Sequence[Values], name: str, threads: int) -> list[_Doubles]:
-    """Real outputs, (images, values) each."""
+def outputs_of(content: bytes, tensors: Iterable[Values], name: str, threads: int = 1) -> list[_Doubles]:
+    """Real outputs of a float or an integer model, (images, values) each.
+
+    Args:
+        content: the `.tflite`.
+        tensors: the inputs, float32; none is kept.
+        name: what to call the model in errors.
+        threads: how many the interpreter may use.
+
+    Raises:
+        ModelError: it cannot be run.
+    """
     graph = read(content, name)
     entry, ends = graph.tensors[graph.inputs[0]], [graph.tensors[index] for index in graph.outputs]
     interpreter = open_interpreter(content, name, threads=threads)
@@ -246,4 +256,4 @@ def _computes_in_float(source: Graph, operator: Operator) -> bool:
 
 
 def _rounds(source: Graph, operator: Operator) -> bool:
-    return operator.kind not in _EXACT and _computes_in_float(source, operator)
+    return operator.kind not in EXACT and _computes_in_float(source, operator)

@@ -100,15 +100,15 @@ def test_on_a_healthy_network_no_layer_stands_out(healthy, tensors):
 
 
 def test_the_figures_are_those_of_the_files_that_keeping_makes(found, broken, tensors):
-    from converters.sensitivity import _outputs
+    from converters.sensitivity import outputs_of
 
     ranges = ranges_of(broken, tensors)
-    expected = _outputs(broken, tensors, "net", 1)
+    expected = outputs_of(broken, tensors, "net", 1)
     plain = quantize(broken, "int8", ranges=ranges)
-    base = signal_to_noise_db(expected, _outputs(plain, tensors, "net", 1))
+    base = signal_to_noise_db(expected, outputs_of(plain, tensors, "net", 1))
     for one in found[:2]:
         made = quantize(broken, "int8", ranges=ranges, keep={one.tensor: "float32"})
-        assert one.snr_db == signal_to_noise_db(expected, _outputs(made, tensors, "net", 1))
+        assert one.snr_db == signal_to_noise_db(expected, outputs_of(made, tensors, "net", 1))
         assert one.gain_db == pytest.approx(one.snr_db - base)
         assert one.bytes == len(made) - len(plain)
 
