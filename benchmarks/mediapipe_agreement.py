@@ -2,10 +2,13 @@
 
 Three ways to give both the same photograph:
 
-    as it is     each resizes on its own. MediaPipe samples at the corner of every pixel, without averaging;
-                 edgecnn at its centre, and averages where the card says so. Scores differ, the answer seldom.
+    as it is     each resizes on its own, edgecnn as the card says. Where that is not `corner`, scores differ,
+                 and of unclear images the answer.
     pre-sized    resized before, so that neither has to: whatever differs is not the resizing.
-    imitated     edgecnn is given what MediaPipe's resizing makes of it: whether that is all there is.
+    corner       edgecnn resizes as MediaPipe does, whatever the card says. A file that was converted with
+                 `edgecnn convert --int8 --io uint8 --resize corner` does so as it is.
+
+Differences are in steps of the quantized output; of a float output, in probability.
 
     pip install 'edgecnn[bench]'
     python benchmarks/mediapipe_agreement.py runs/lite0/int8.tflite photographs/*.jpg
@@ -24,28 +27,10 @@ from edgecnn import image_file
 from edgecnn.image import Image
 from edgecnn.runtime.model import Model, load
 
-STEPS = 32
-"""Places between two pixels at which OpenCV 3 samples (INTER_TAB_SIZE); MediaPipe is built with it."""
-
 
 def presized(image: Image, size_wh: tuple[int, int]) -> Image:
     """The image, stretched to the model's size."""
     return np.asarray(cv2.resize(image, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def imitated(image: Image, size_wh: tuple[int, int]) -> Image:
-    """What MediaPipe makes of an image on a processor: cv::warpPerspective from corner to corner.
-
-    Source: mediapipe/calculators/tensor/image_to_tensor_converter_opencv.cc.
-    """
-    places = [np.rint(np.arange(n) * (side / n) * STEPS).astype(int) for n, side in
-              zip(size_wh, (image.shape[1], image.shape[0]), strict=True)]  # fmt: skip
-    x, y = np.meshgrid(*places)
-    whole = np.stack([x // STEPS, y // STEPS], -1).astype(np.int16)
-    part = (y % STEPS * STEPS + x % STEPS).astype(np.uint16)
-    return np.asarray(
-        cv2.remap(image, whole, part, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8
-    )
 
 
 def open_mediapipe(path: Path, classes: int) -> tuple[Callable[[Image], Any], Callable[[], None], str]:
@@ -81,9 +66,9 @@ def ours(model: Model, image: Image) -> Any:
 
 
 def quantization_step(model: Model) -> float:
-    """The smallest difference between two scores; 0 of a float output."""
+    """The smallest difference between two scores; 1 of a float output."""
     tensor = model.graph.tensors[model.graph.outputs[0]]
-    return float(tensor.scale[0]) if len(tensor.scale) and tensor.dtype != "float32" else 0.0
+    return float(tensor.scale[0]) if len(tensor.scale) and tensor.dtype != "float32" else 1.0
 
 
 def main() -> None:
@@ -93,12 +78,13 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("images", type=Path, nargs="+")
     options = parser.parse_args()
-    with load(options.model) as model:
+    with load(options.model) as model, load(options.model, resize="corner") as cornered:
         labels, spec = model.card.labels, model.card.input
         size_wh = (spec.width, spec.height)
         theirs, close, version = open_mediapipe(options.model, len(labels))
-        print(f"{options.model}, MediaPipe {version}; quantization step {quantization_step(model):g}")
-        print(f"{'image':24} {'edgecnn':28} {'as it is':>10} {'pre-sized':>10} {'imitated':>10}")
+        step = quantization_step(model)
+        print(f"{options.model}, MediaPipe {version}; a step is {step:g}; the card says {spec.resize}")
+        print(f"{'image':24} {'edgecnn':28} {'as it is':>10} {'pre-sized':>10} {'corner':>10}")
         rows = []
         for path in options.images:
             image = image_file.read(path)
@@ -106,18 +92,18 @@ def main() -> None:
             pairs = (
                 (theirs(image), ours(model, image)),
                 (theirs(small), ours(model, small)),
-                (theirs(image), ours(model, imitated(image, size_wh))),
+                (theirs(image), ours(cornered, image)),
             )
-            apart = [float(np.abs(a - b).max()) for a, b in pairs]
+            apart = [float(np.abs(a - b).max() / step) for a, b in pairs]
             same = [int(a.argmax() == b.argmax()) for a, b in pairs]
             rows.append((apart, same))
             cells = " ".join(
-                f"{one:9.4f}{' ' if equal else '!'}" for one, equal in zip(apart, same, strict=True)
+                f"{one:9.3g}{' ' if equal else '!'}" for one, equal in zip(apart, same, strict=True)
             )
             print(f"{path.name:24.24} {labels[int(pairs[0][1].argmax())]:28.28} {cells}")
         close()
     apart, same = (np.array([row[part] for row in rows]) for part in (0, 1))
-    print(f"{'largest difference':53} " + " ".join(f"{one:9.4f} " for one in apart.max(0)))
+    print(f"{'largest difference':53} " + " ".join(f"{one:9.3g} " for one in apart.max(0)))
     print(f"{'same answer (! above: not)':53} " + " ".join(f"{f'{n}/{len(rows)}':>9} " for n in same.sum(0)))
 
 
