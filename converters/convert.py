@@ -16,7 +16,7 @@ from converters import quantize, schemes
 from converters.converted import Converted
 from converters.evidence import Data, Evidence, gather
 from converters.options import Options, options
-from converters.publish import publish_float, threads
+from converters.publish import publish, publish_float, threads
 from converters.source import Source, open_source
 from converters.workshop import Retrain, Workshop
 from edgecnn import card as cards
@@ -132,7 +132,9 @@ def _float_file(
     if source.kind == "tflite":
         line = f"convert {FLOAT}: {source.origin}"
     card = replace(source.card, lineage=(*source.card.lineage, line))
-    comparison = publish_float(path, content, card, original, evidence)
+    # Two computers of a network that rounds within differ by a step here and there.
+    placed = publish if source.is_quantization_aware else publish_float
+    comparison = placed(path, content, card, original, evidence)
     return Converted(
         path,
         FLOAT,
@@ -176,4 +178,8 @@ def _distinct(wanted: Sequence[str], options: Options) -> list[str]:
         if scheme != FLOAT:
             quantize.known(scheme)
             schemes.check_ends(options.io, scheme)
+    if options.io is not None and not any(each != FLOAT and quantize.known(each).integer for each in wanted):
+        raise ConversionError(
+            f"inputs and outputs of {', '.join(wanted)} are float32. Leave --io out, or ask for an integer scheme."
+        )
     return list(dict.fromkeys(wanted))

@@ -29,7 +29,7 @@ from edgecnn.evaluation import paired
 from edgecnn.evaluation.paired import CONFIDENCE, chance_among_alike, chance_of_loss, upper_bound
 from edgecnn.tasks.classification import wilson
 
-MOST_CHANGED = 5
+MOST_CHANGED = 10
 """Answers that may change on unlabelled images, for each point of accuracy that may be lost."""
 
 _CHANCE = 1 - CONFIDENCE
