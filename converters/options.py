@@ -71,6 +71,7 @@ def options(given: Mapping[str, Any]) -> Options:
     for what, value, allowed in (
         ("weights", made.weights, get_args(Weights)),
         ("keep", made.keeps or "nothing", (*get_args(Precision), "nothing")),
+        ("io", made.io or get_args(Io)[0], get_args(Io)),
     ):
         if value not in allowed:
             raise ConversionError(f"--{what} must be {' or '.join(allowed)}, not {value!r}")

@@ -78,11 +78,21 @@ def opened(content: bytes, card: Card, *, name: str, threads: int) -> Iterator[M
         card: what its numbers mean; the names of its outputs are filled in here.
         name: of the file; it lies in a temporary folder.
         threads: of the interpreter.
+
+    Raises:
+        ConversionError: it cannot be written.
+        ModelError: it cannot be run.
     """
     with TemporaryDirectory(prefix="edgecnn-") as folder:
         path = Path(folder, name)
-        path.write_bytes(content)
-        cards.attach(path, with_outputs(content, card))
+        try:
+            path.write_bytes(content)
+            cards.attach(path, with_outputs(content, card))
+        except OSError as error:
+            raise ConversionError(
+                f"{path}: cannot be written ({error.strerror}). Free some space there, or name another "
+                "folder for temporary files in TMPDIR."
+            ) from error
         with load(path, threads=threads) as model:
             yield model
 

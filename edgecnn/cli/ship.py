@@ -98,6 +98,9 @@ def convert(
         int | None, Option(min=1, help="Validation images to judge on, at most. (Default: all.)")
     ] = None,
     seed: Annotated[int, Option(help="Which training images.")] = 0,
+    no_audit: Annotated[
+        bool, Option("--no-audit", help="Calibrate without checking the images first.")
+    ] = False,
     labels: Annotated[Path | None, Option(help="Label file, for a source without a card.")] = None,
     mean: Annotated[
         str | None, Option(help="For a source without a card: one number, or three with commas.")
@@ -131,7 +134,7 @@ def convert(
             source, schemes=schemes, data=data, unlabelled=unlabelled, max_drop=max_drop,
             max_class_drop=max_class_drop, ranges=ranges, keeps=None if keep == "nothing" else keep,
             allow_training=allow_training, uncertified=force_uncertified, io=io, weights=weights,
-            samples=samples, judged=judged, seed=seed, out=out, force=force,
+            samples=samples, judged=judged, seed=seed, audited=not no_audit, out=out, force=force,
             given=given(labels=labels, mean=mean, std=std, color=color, fit=fit, resize=resize, size=size),
             progress=text.tell, training_progress=text.progress,
         )  # fmt: skip

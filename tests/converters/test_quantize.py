@@ -213,13 +213,13 @@ def test_int16x8_is_as_near_to_float_as_tfliteconverters(case, oracle, io):
     expected = outputs(case.content, case.tensors)
     made = integer_file(case, "int16x8", io=io)
     ours = decibels(expected, outputs(made, case.tensors))
-    if unsupported(case.content, "int16x8", ranges=case.ranges):
-        assert ours > 15
-        return
-    theirs = oracle("int16x8")
+    lacking = unsupported(case.content, "int16x8", ranges=case.ranges)
+    # Where layers have no int16 version, its int8: images beyond the ranges are clipped there as here.
+    theirs = case.oracle if lacking else oracle("int16x8")
     assert ours > decibels(expected, outputs(theirs, case.tensors)) - 1
     ends = read(made, "made")
-    assert {ends.tensors[index].dtype for index in (*ends.inputs, *ends.outputs)} == {io or "int16"}
+    if not lacking:
+        assert {ends.tensors[index].dtype for index in (*ends.inputs, *ends.outputs)} == {io or "int16"}
 
 
 def test_int16x8_loses_only_what_the_weights_lose(case):
