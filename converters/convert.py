@@ -122,8 +122,9 @@ def _float_file(
         if _belongs(path, source):
             return Converted(path, FLOAT, path.stat().st_size, None, inf, 0, 0.0, reused=True)
         if not force:
+            made_from = source.origin.partition(" sha256")[0]
             raise ConversionError(
-                f"{path}: is already there, but was not made from the present {source.path.name}. Replace "
+                f"{path}: is already there, but was not made from the present {made_from}. Replace "
                 "it with --force, or choose another --out."
             )
     progress(f"reading {source.path}")
@@ -180,6 +181,6 @@ def _distinct(wanted: Sequence[str], options: Options) -> list[str]:
             schemes.check_ends(options.io, scheme)
     if options.io is not None and not any(each != FLOAT and quantize.known(each).integer for each in wanted):
         raise ConversionError(
-            f"inputs and outputs of {', '.join(wanted)} are float32. Leave --io out, or ask for an integer scheme."
+            f"inputs and outputs of {', '.join(wanted)} are float32. Leave --io out, or ask for --int8."
         )
     return list(dict.fromkeys(wanted))

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from calibration.ranges import Ranges
-from converters import convert as module
+from converters import drafts
 from converters.convert import convert
 from edgecnn import archive
 from edgecnn import card as cards
 from edgecnn.data import training_splits
-from edgecnn.errors import ConversionError, DataError
+from edgecnn.errors import ConversionError, DataError, NotCertified
 from edgecnn.graph import read
 from edgecnn.runs import Run, write_card
 from edgecnn.runtime.model import load
@@ -30,7 +30,8 @@ def files_of(folder):
 
 def test_no_scheme_at_all_is_refused_with_those_there_are(run):
     with pytest.raises(
-        ConversionError, match=r"no scheme was asked for. There are: float32, float16, dynamic, int8"
+        ConversionError,
+        match=r"no scheme was asked for. There are: float32, float16, dynamic, weight_only, int8",
     ):
         convert(run, schemes=[])
 
@@ -58,9 +59,9 @@ def test_the_whole_road_writes_files_that_carry_their_card_and_agree_with_the_fl
     assert by_scheme["float32"].snr_db > 100
     assert by_scheme["float16"].snr_db > 50
     assert by_scheme["int8"].snr_db > 20
-    assert by_scheme["int8"].images == 64
+    assert by_scheme["int8"].images == by_scheme["float16"].images == 100
     assert said[-1] == "converting to float16"
-    assert "calibrating on 48 images" in said
+    assert "auditing 48 calibration images" in said
 
 
 def test_the_lineage_says_from_what_and_with_what(run, data):
@@ -70,7 +71,7 @@ def test_the_lineage_says_from_what_and_with_what(run, data):
     assert trained == "train squares"
     assert floating.startswith("convert float32: tensorflow ")
     assert floating.endswith(f"model.keras sha256 {sha}")
-    assert "minmax over 8 training images (sha256 " in integer
+    assert "minmax over 8 images (sha256 " in integer
     assert integer.endswith("uint8 inputs and outputs")
 
 
@@ -112,7 +113,7 @@ def test_a_float_file_of_other_weights_is_neither_used_nor_replaced_without_forc
     make_run(trained, folder=run)
     trained.set_weights(weights)
     before = files_of(run)
-    with pytest.raises(ConversionError, match=r"not made from the run's present model.keras.*--force"):
+    with pytest.raises(ConversionError, match=r"not made from the present model.keras.*--force"):
         convert(run, schemes=["float16"], data=data)
     assert files_of(run) == before
     convert(run, schemes=["float16"], data=data, force=True)
@@ -163,8 +164,15 @@ def test_a_mistyped_scheme_never_becomes_another(run, data, scheme):
 def test_a_mistyped_type_of_inputs_is_refused_before_anything_happens(run, data):
     before = files_of(run)
     with pytest.raises(ConversionError, match="can be int8, uint8, float32, not 'int16'"):
-        convert(run, schemes=["float16"], data=data, io="int16")
+        convert(run, schemes=["float16", "int8"], data=data, io="int16")
+    with pytest.raises(ConversionError, match=r"--io must be int8 or uint8 or .*, not 'int 8'"):
+        convert(run, schemes=["float16"], data=data, io="int 8")
     assert files_of(run) == before
+
+
+def test_a_type_of_inputs_that_nothing_would_have_is_refused(run):
+    with pytest.raises(ConversionError, match=r"inputs and outputs of float16 are float32. Leave --io out"):
+        convert(run, schemes=["float16"], io="int8")
 
 
 def test_int8_without_images_asks_for_them(run):
@@ -188,7 +196,7 @@ def test_a_folder_of_images_gives_training_and_validation_parts(run, make_square
         cv2.imwrite(str(place), sample.read())
     (one,) = convert(run, schemes=["int8"], data=tmp_path / "photos")
     train, val = training_splits(tmp_path / "photos")
-    assert f"over {len(train)} training images" in cards.read(one.path).lineage[-1]
+    assert f"over {len(train)} images" in cards.read(one.path).lineage[-1]
     assert one.images == len(val)
 
 
@@ -261,35 +269,59 @@ def test_a_full_disk_leaves_no_half_file(run, data, scheme, monkeypatch):
     assert files_of(run) == before
 
 
-@pytest.mark.parametrize("where", ["quantize.quantize", "verify.compare", "calibrate", "cards.attach"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        "calibration.audit.Pixels.look",
+        "converters.drafts.calibrate",
+        "converters.drafts.quantize",
+        "converters.workshop.judge",
+        "converters.verify.compare",
+        "converters.golden.checks",
+        "edgecnn.archive.write_entries",
+        "edgecnn.card.attach",
+    ],
+)
 def test_ctrl_c_leaves_nothing(run, data, where, monkeypatch):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
     before = files_of(run)
-    monkeypatch.setattr(f"converters.convert.{where}", interrupt)
+    monkeypatch.setattr(where, interrupt)
     with pytest.raises(KeyboardInterrupt):
-        convert(run, schemes=["int8"], data=data, samples=8)
+        convert(run, schemes=["int8"], data=data, samples=8, audited="audit" in where)
     assert files_of(run) == before
 
 
 def test_a_ruined_file_is_not_written_and_the_old_one_stays(run, data, monkeypatch):
     """One outlier that nothing else comes near: the integers cannot tell the rest apart."""
     (run / "int8.tflite").write_bytes(b"the old one")
-    real = module.calibrate
+    real = drafts.calibrate
 
     def with_outliers(*args, **kwargs):
         ranges = real(*args, **kwargs)
         wide = {name: (low, high * 1e4) for name, (low, high) in ranges.low_high.items()}
         return Ranges(wide, ranges.method, ranges.samples, ranges.sha256)
 
-    monkeypatch.setattr(module, "calibrate", with_outliers)
+    monkeypatch.setattr(drafts, "calibrate", with_outliers)
     before = files_of(run)
     with pytest.raises(
-        ConversionError, match=r"int8.tflite: not written: it gives the same answer to all 64 images"
-    ):
-        convert(run, schemes=["int8"], data=data, samples=8, force=True)
+        NotCertified, match=r"int8.tflite: not written: refused: int8: it gives the same answer to all 100"
+    ) as refused:
+        convert(
+            run,
+            schemes=["int8"],
+            data=data,
+            samples=8,
+            force=True,
+            ranges="minmax",
+            keeps=None,
+            audited=False,
+        )
     assert files_of(run) == before
+    (one,) = refused.value.results
+    assert not one.written
+    assert one.rungs
 
 
 def test_a_network_with_softmax_inside_keeps_its_probabilities(trained, data, keras, make_run):
@@ -307,8 +339,9 @@ def test_a_single_class_converts_though_its_answer_never_changes(trained, data, 
     score = keras.layers.Softmax()(keras.layers.Dense(1)(trained.layers[-2].output))
     folder = make_run(keras.Model(trained.input, score), labels=("red",), scores="probabilities")
     only = [replace(part.subset(range(0, 40, 4)), labels=("red",)) for part in data]
-    (one,) = convert(folder, schemes=["int8"], data=tuple(only), samples=8)
-    assert one.agreement is None
+    # these squares of red noise are nothing that the auditor lets through
+    (one,) = convert(folder, schemes=["int8"], data=tuple(only), samples=8, audited=False)
+    assert one.agreement == 1
     with load(one.path) as model:
         assert model(data[1].samples[0].read()).top(1)[0][1] == pytest.approx(1, abs=0.01)
 
@@ -328,7 +361,7 @@ def test_a_dead_channel_with_a_large_bias_keeps_its_constant(trained, data, kera
         folder = make_run(trained)
     finally:
         trained.set_weights(weights)
-    (one,) = convert(folder, schemes=["int8"], data=data, samples=48)
+    (one,) = convert(folder, schemes=["int8"], data=data, samples=48, audited=False)
     assert one.snr_db > 20
 
 
