@@ -5,8 +5,9 @@ answers. Only what looks suspicious is looked at again. A false alarm costs trus
 measured; `calibration.findings` says what each means.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from time import perf_counter
 from typing import Any, Final, TypeAlias
 
@@ -17,6 +18,7 @@ from calibration import findings, observe, spread
 from calibration.duplicates import Signatures
 from calibration.findings import Finding
 from calibration.pixels import Pixels
+from calibration.ranges import Ranges
 from calibration.spread import Growth, Spread
 from edgecnn import archive
 from edgecnn import image as images
@@ -47,6 +49,8 @@ class Audit:
         growth: how ranges grow with the number of images.
         accuracy: of the float model on the calibration images; None without labels.
         seconds: what it took.
+        ranges: from the lowest to the highest value, as `observe.calibrate` finds them by minmax: all that is
+            needed for that went by.
     """
 
     data: str
@@ -56,6 +60,7 @@ class Audit:
     growth: Growth
     accuracy: float | None
     seconds: float
+    ranges: Ranges | None = field(default=None, repr=False)
 
     @property
     def stops(self) -> tuple[Finding, ...]:
@@ -63,8 +68,10 @@ class Audit:
         return tuple(one for one in self.findings if one.severity == "error")
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything as JSON-ready values."""
-        return {**asdict(self), "stops": len(self.stops)}
+        """Everything but the ranges as JSON-ready values."""
+        found = asdict(replace(self, ranges=None))
+        del found["ranges"]
+        return {**found, "stops": len(self.stops)}
 
 
 def audit(
@@ -94,7 +101,7 @@ def audit(
         raise ConversionError(f"{chosen.name}: there is no image to calibrate with. Give other data.")
     compared = _some(validation, most_validation)
     total = len(chosen) + len(compared.samples if compared else ())
-    pixels, seen, spreads, decisions = _pass(source, chosen, lambda done: progress(done, total))
+    pixels, seen, spreads, decisions, ranges = _pass(source, chosen, lambda done: progress(done, total))
     others = Signatures()
     if compared is not None:
         with Reading(compared.samples) as reading:
@@ -122,6 +129,7 @@ def audit(
         growth=growth,
         accuracy=float((decisions == truths)[known].mean()) if len(decisions) and known.any() else None,
         seconds=perf_counter() - begin,
+        ranges=ranges,
     )
 
 
@@ -146,10 +154,10 @@ class _Decisions:
 
 def _pass(
     source: Model, chosen: Dataset, progress: Callable[[int], None]
-) -> tuple[Pixels, Signatures, list[Spread], npt.NDArray[np.int64]]:
+) -> tuple[Pixels, Signatures, list[Spread], npt.NDArray[np.int64], Ranges]:
     """Everything that one look at each image gives."""
     spec, name = source.card.input, str(source.path)
-    pixels, seen = Pixels(spec), Signatures()
+    pixels, seen, digest = Pixels(spec), Signatures(), hashlib.sha256()
 
     def tensors() -> Iterator[Array]:
         table = images.lookup(spec, np.float32)
@@ -160,6 +168,7 @@ def _pass(
                 pixels.look(image, sample.image.name)
                 seen.add(image)
                 tensor, _ = images.prepare(image, table, spec, out=tensor)
+                digest.update(tensor.data)
                 yield tensor
                 progress(len(seen))
 
@@ -174,7 +183,10 @@ def _pass(
     watchers = [decisions if tensor == answer else Spread() for tensor in names]
     observe.show(exposed, tensors(), names, watchers, name, source.threads)
     spreads = [one.spread if isinstance(one, _Decisions) else one for one in watchers]
-    return pixels, seen, spreads, np.array(decisions.labels, np.int64)
+    found = {tensor: one.range() for tensor, one in zip(names, spreads, strict=True)}
+    found |= observe.of_inputs(source.graph, spec)
+    ranges = Ranges(found, "minmax", len(seen), digest.hexdigest())
+    return pixels, seen, spreads, np.array(decisions.labels, np.int64), ranges
 
 
 def _answer(source: Model) -> str | None:

@@ -73,7 +73,7 @@ def calibrate(
         return ranges_of(counted, method, percentile=percentile)
     prepared = Prepared(dataset, spec)
     found = observe(content, prepared, name=name, threads=threads)
-    found |= _inputs(read(content, name), spec)
+    found |= of_inputs(read(content, name), spec)
     return Ranges(found, method, prepared.count, prepared.sha256)
 
 
@@ -99,7 +99,7 @@ def histograms(
     prepared = Prepared(dataset, spec)
     counted = count(content, prepared, name=name, threads=threads)
     graph = read(content, name)
-    return Histograms(counted, _inputs(graph, spec), unclipped(graph), prepared.count, prepared.sha256)
+    return Histograms(counted, of_inputs(graph, spec), unclipped(graph), prepared.count, prepared.sha256)
 
 
 def observe(
@@ -164,6 +164,11 @@ def unclipped(graph: Graph) -> frozenset[str]:
     return frozenset(graph.tensors[index].name for index in found)
 
 
+def of_inputs(graph: Graph, spec: InputSpec) -> dict[str, tuple[float, float]]:
+    """The range of the model's input by its name: known before any image."""
+    return {graph.tensors[graph.inputs[0]].name: of_pixels(spec)}
+
+
 def show(
     exposed: bytes,
     tensors: Iterable[Values],
@@ -214,7 +219,3 @@ def expose(content: bytes) -> tuple[bytes, list[str]]:
     graph.outputs = [index for index in made if graph.tensors[index].type == schema.TensorType.FLOAT32]
     model.signatureDefs = []  # they name the outputs that were there before
     return editable.write(model), [graph.tensors[index].name.decode() for index in graph.outputs]
-
-
-def _inputs(graph: Graph, spec: InputSpec) -> dict[str, tuple[float, float]]:
-    return {graph.tensors[graph.inputs[0]].name: of_pixels(spec)}

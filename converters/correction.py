@@ -286,6 +286,6 @@ def _shifted(model: editable.Model, graph: Graph, target: _Target, measured: _Me
 
 def _channel_means(values: npt.NDArray[Any]) -> Means:
     """Mean over everything but the last axis, (channels,); as a product, because that is fastest."""
-    rows = values.reshape(-1, values.shape[-1]).astype(np.float32)
+    rows = values.reshape(-1, values.shape[-1]).astype(np.float32, copy=False)
     means = np.full(len(rows), 1 / len(rows), np.float32) @ rows
     return means.astype(np.float64)

@@ -36,6 +36,7 @@ class Material:
         threads: of the interpreter.
         retrain: trains the network with its quantization and makes the int8 file; None: the caller did not
             allow training.
+        ranges: of the content by FIRST, if they are known already.
     """
 
     content: bytes
@@ -49,6 +50,7 @@ class Material:
     keeps: Precision | None = "float32"
     threads: int = 1
     retrain: Callable[[], "Candidate"] | None = None
+    ranges: Ranges | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +144,8 @@ class Level:
     @cached_property
     def _whole(self) -> Ranges:
         material = self._material
+        if material.ranges is not None and self.content is material.content:
+            return material.ranges
         self._progress(f"calibrating on {len(material.chosen)} images")
         return calibrate(
             self.content, material.chosen, material.spec, name=material.name, threads=material.threads

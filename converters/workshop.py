@@ -56,6 +56,7 @@ class Workshop:
         self._content = archive.flatbuffer_bytes(model.path.read_bytes())
         self._known: Reference | None = None
         self._ranges: Ranges | None = None
+        self._seen: Ranges | None = None
         self._chosen: Dataset | None = None
 
     def make(self, scheme: str) -> Converted:
@@ -96,10 +97,11 @@ class Workshop:
 
     def _climbed(self, scheme: str) -> tuple[Rung, ...]:
         options = self._options
+        chosen = self._calibration()
         material = Material(
             content=self._content,
             name=str(self._model.path),
-            chosen=self._calibration(),
+            chosen=chosen,
             spec=self._model.card.input,
             io=options.io,
             weights=options.weights,
@@ -108,6 +110,7 @@ class Workshop:
             keeps=options.keeps,
             threads=threads(),
             retrain=self._retrained if self._retrain and self._source.kind == "run" else None,
+            ranges=self._seen,
         )
         self._reference()
         return ladder.climb(
@@ -150,6 +153,7 @@ class Workshop:
     def _audit(self, chosen: Dataset) -> None:
         self._progress(f"auditing {len(chosen)} calibration images")
         found = audit(self._model, chosen, validation=self._evidence.validation)
+        self._seen = found.ranges
         for finding in found.findings:
             self._progress(f"{finding.severity}: {finding.line}")
         if found.stops:
@@ -158,6 +162,9 @@ class Workshop:
     def _calibrated(self) -> Ranges:
         if self._ranges is None:
             chosen = self._calibration()
+            if self._seen and (self._options.ranges or ladder.FIRST) == self._seen.method:
+                self._ranges = self._seen
+                return self._ranges
             self._progress(f"calibrating on {len(chosen)} images")
             self._ranges = calibrate(
                 self._content,

@@ -8,6 +8,7 @@ import pytest
 
 from calibration.alternatives import told, ways
 from calibration.audit import audit
+from calibration.observe import calibrate
 from calibration.samples import choose
 from edgecnn import card as cards
 from edgecnn.card import Card, InputSpec
@@ -117,6 +118,13 @@ def test_a_healthy_set_has_no_fault(model, seed):
     assert audited.accuracy > 0.95
     assert (audited.images, audited.validation) == (128, 64)
     assert json.dumps(audited.as_dict())
+
+
+def test_the_ranges_that_went_by_are_those_of_calibration(model):
+    chosen = pictures(21, seed=3)
+    audited = audit(model, chosen)
+    assert audited.ranges == calibrate(bytes(model.graph.content), chosen, SPEC)
+    assert "ranges" not in audited.as_dict()
 
 
 def test_a_healthy_set_without_labels_has_no_fault(model):
