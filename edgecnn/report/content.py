@@ -7,7 +7,7 @@ from typing import Any
 
 from edgecnn.report.evidence import Accuracy, Condition, Evidence, Latency, Variant
 from edgecnn.report.verdict import Verdict
-from edgecnn.report.words import interval, milliseconds, percent, points, significant, size
+from edgecnn.report.words import certificate, interval, milliseconds, percent, points, significant, size
 
 MOST_LABELS = 24
 """A confusion matrix with more rows than this is not drawn; the most frequent mistakes are listed."""
@@ -82,6 +82,7 @@ def _model_row(variant: Variant, latency: Latency | None, *, first: bool) -> dic
     total: Mapping[str, float] = latency.total_ms if latency else {}
     memory = latency.environment.get("memory_mib") if latency else None
     peak = memory.get("model") if isinstance(memory, Mapping) else None
+    conversion, says = certificate(variant.certificate)
     return {
         "name": variant.name,
         "scheme": variant.scheme,
@@ -94,6 +95,8 @@ def _model_row(variant: Variant, latency: Latency | None, *, first: bool) -> dic
         else "–",
         "agreement": percent(agreement["share"]) if agreement else "–",
         "agreement_with": str(agreement.get("with", "")) if agreement else "",
+        "certificate": conversion,
+        "certificate_says": says,
         **{key: significant(total[key]) if key in total else "–" for key in ("p50", "p90", "p99")},
         "memory": f"{significant(peak)} MiB" if isinstance(peak, int | float) and peak > 0 else "–",
         "condition": latency.condition.name if latency else "",

@@ -5,7 +5,7 @@ How it is read from run folders is `edgecnn.report.gather`; what it means, `edge
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -89,9 +89,10 @@ class Variant:
         name: unique in the report; the file's name, with its run's where there are several.
         run: name of its run.
         file: where it lies, or lay.
-        scheme: float32, float16, dynamic, int8, "keras", or "".
+        scheme: one of `edgecnn.runs.SCHEMES`, "keras", or "".
         size_bytes: of the file.
         lineage: how it was made, oldest step first.
+        certificate: what the conversion's gate found, as its card says; {} where nothing was judged.
         accuracy: None where it was not judged.
         latencies: newest of each condition; () where it was not timed.
     """
@@ -103,6 +104,7 @@ class Variant:
     size_bytes: int
     sha256: str
     lineage: tuple[str, ...] = ()
+    certificate: Mapping[str, Any] = field(default_factory=dict)
     accuracy: Accuracy | None = None
     latencies: tuple[Latency, ...] = ()
 

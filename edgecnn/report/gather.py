@@ -124,6 +124,7 @@ def _variant(run: RunEvidence, file: Path, lines: list[Measurement], name: str, 
         )
     if not lines:
         notes.append(f"{name} was never measured. Do it with edgecnn evaluate and edgecnn bench.")
+    card = _card(file, run.card, notes)
     return Variant(
         name=name,
         run=run.name,
@@ -131,7 +132,8 @@ def _variant(run: RunEvidence, file: Path, lines: list[Measurement], name: str, 
         scheme=_scheme(file, fresh),
         size_bytes=size_bytes,
         sha256=sha256,
-        lineage=_lineage(file, run.card, notes),
+        lineage=card.lineage if card is not None else (),
+        certificate=card.certificate if card is not None else {},
         accuracy=_accuracy(fresh, name),
         latencies=_latencies(fresh, name),
     )
@@ -146,14 +148,15 @@ def _scheme(file: Path, lines: Sequence[Measurement]) -> str:
     return file.stem if file.stem in runs.SCHEMES else ""
 
 
-def _lineage(file: Path, card: Card | None, notes: list[str]) -> tuple[str, ...]:
+def _card(file: Path, card: Card | None, notes: list[str]) -> Card | None:
+    """A file's own card; the run's, of its Keras model."""
     if file.is_file() and file.suffix == ".tflite":
         try:
-            card = cards.read(file)
+            return cards.read(file)
         except CardError as error:
             notes.append(f"Lineage unknown: {error}.")
-            card = None
-    return card.lineage if card is not None else ()
+            return None
+    return card
 
 
 def _accuracy(lines: Sequence[Measurement], name: str) -> Accuracy | None:

@@ -97,6 +97,7 @@ def _context(evidence: Evidence, verdict: Verdict, title: str) -> dict[str, Any]
         "several_conditions": len(conditions) > 1,
         "any_top5": any(row["top5"] != "–" for row in models),
         "any_agreement": any(row["agreement"] != "–" for row in models),
+        "any_certificate": any(row["certificate"] != "–" for row in models),
         "any_memory": any(row["memory"] != "–" for row in models),
         "data_line": _data_line(best, conditions),
         "stages": [block for block in stages if block["rows"]],
@@ -207,6 +208,7 @@ def _json(evidence: Evidence, verdict: Verdict, shown: dict[str, Any]) -> str:
             "size_bytes": v.size_bytes,
             "sha256": v.sha256,
             "lineage": v.lineage,
+            "certificate": v.certificate,
             "accuracy": asdict(v.accuracy) if v.accuracy else None,
             "latencies": [asdict(latency) for latency in v.latencies],
         }

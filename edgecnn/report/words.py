@@ -1,6 +1,7 @@
 """Numbers as people read them: rounded to what they can carry, with their unit."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 _SPACE = "\u00a0"  # keeps a number and its unit on one line
 
@@ -56,3 +57,18 @@ def times(ratio: float) -> str:
 def listed(names: Sequence[str]) -> str:
     """Names as "a", "a and b", "a, b and c"."""
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def certificate(said: Mapping[str, Any]) -> tuple[str, str]:
+    """What a conversion's gate found, in a word, and how sure that is; "–" and "" where nothing was judged.
+
+    Args:
+        said: a card's certificate; cards come from anywhere, so other values than ours are left out.
+    """
+    outcome, at_most, data = said.get("outcome"), said.get("at_most_points"), said.get("data")
+    if outcome not in ("certified", "unproven", "refused"):
+        return "–", ""
+    images = data.get("images") if isinstance(data, Mapping) else None
+    if not isinstance(at_most, int | float) or not isinstance(images, int):
+        return str(outcome), ""
+    return str(outcome), f"loses at most {at_most:.2f} points, by {images:,} images"

@@ -1,6 +1,7 @@
 import json
 import re
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -96,6 +97,17 @@ def test_page_markdown_and_json_say_the_same(whole_run, tmp_path):
     assert int8["latencies"][0]["total_ms"]["p99"] == pytest.approx(1.2)
 
 
+def test_what_a_conversion_proved_stands_beside_its_file(whole_run, tmp_path):
+    said = {"outcome": "certified", "at_most_points": 0.97, "data": {"images": 307}}
+    whole_run.card = replace(whole_run.card, certificate=said)
+    whole_run.file("int8")
+    write_report([whole_run.path], out=tmp_path / "out")
+    page, markdown, raw = ((tmp_path / "out" / f"report.{end}").read_text() for end in ("html", "md", "json"))
+    for text in (page, markdown):
+        assert text.count("loses at most 0.97 points, by 307 images") == 1
+    assert [model["certificate"] for model in json.loads(raw)["models"]] == [{}, said]
+
+
 def test_the_page_asks_nothing_of_the_network_and_runs_nothing(whole_run, tmp_path):
     picture = Picture("three scenes", np.zeros((30, 40, 3), np.uint8))
     path, found, _, _ = written(whole_run, tmp_path / "out", pictures=[picture])
@@ -153,7 +165,7 @@ def test_hostile_names_stay_text(a_run, tmp_path):
     assert "<img" not in body
     assert "[x](http" not in body
     table = [line for line in markdown.splitlines() if line.startswith("|")]
-    assert {len(re.findall(r"(?<!\\)\|", line)) for line in table[:3]} == {10}
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in table[:3]} == {11}
 
 
 def test_a_report_is_replaced_and_nothing_else_is_touched(whole_run, tmp_path):

@@ -83,3 +83,21 @@ def test_intervals_times_and_ratios_are_short():
     assert words.milliseconds(None) == words.interval(None) == "–"
     assert plain(words.times(1.83)) == "1.8 ×"
     assert plain(words.times(34.4)) == "34 ×"
+
+
+@pytest.mark.parametrize(
+    ("said", "words_of_it"),
+    [
+        ({}, ("–", "")),
+        ({"outcome": "<b>fine</b>", "at_most_points": 0.5, "data": {"images": 9}}, ("–", "")),
+        ({"outcome": ["certified"]}, ("–", "")),
+        ({"outcome": "certified", "at_most_points": "none", "data": {"images": 9}}, ("certified", "")),
+        ({"outcome": "refused", "at_most_points": 1.0, "data": 3}, ("refused", "")),
+        (
+            {"outcome": "certified", "at_most_points": 0.971, "data": {"images": 1307}},
+            ("certified", "loses at most 0.97 points, by 1,307 images"),
+        ),
+    ],
+)
+def test_a_certificate_is_told_in_few_words_and_foreign_ones_are_left_out(said, words_of_it):
+    assert words.certificate(said) == words_of_it
