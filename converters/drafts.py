@@ -113,6 +113,7 @@ class Level:
         self.content = content
         self._progress = progress
         self._words = words
+        self._known: dict[str, Ranges] = {}
 
     def draft(self, method: str, kept: Mapping[str, Precision] | None = None) -> Draft:
         """The int8 file with the ranges of one method, biases not corrected yet."""
@@ -133,7 +134,9 @@ class Level:
 
     def ranges(self, method: str) -> Ranges:
         """Of the activations, by one method."""
-        return self._whole if method == FIRST else ranges_of(self._histograms, method)
+        if method not in self._known:
+            self._known[method] = self._whole() if method == FIRST else ranges_of(self._histograms, method)
+        return self._known[method]
 
     def _rung(self, method: str, kept: Mapping[str, Precision]) -> str:
         name = "min-max" if method == FIRST else method
@@ -141,7 +144,6 @@ class Level:
             name = "equalization" if method == FIRST else f"equalization, {name}"
         return f"{name}, {len(kept)} kept" if kept else name
 
-    @cached_property
     def _whole(self) -> Ranges:
         material = self._material
         if material.ranges is not None and self.content is material.content:

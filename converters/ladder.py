@@ -33,6 +33,9 @@ __all__ = ["FIRST", "NARROWER", "Candidate", "Material", "Rung", "best", "climb"
 NARROWER = ("percentile", "mse", "entropy")
 """Tried after FIRST; of two that look equally good, in this order."""
 
+_FEW: Final = 2
+"""Layers that may be kept before it is asked which tensors are sick: a sick one takes two, or a few more."""
+
 MOST_KEPT: Final = 0.25
 """Of the operators that can be kept: with more, the file is no int8 model any more."""
 
@@ -50,7 +53,7 @@ class Rung:
     Attributes:
         candidate: the file.
         verdict: of the gate.
-        seconds: what making and judging it took.
+        seconds: what making and judging it took, and looking at those beside it.
         passed_over: what was looked at after it, and not judged.
     """
 
@@ -151,7 +154,8 @@ class _Climbing:
     def refused(self, draft: Draft, ratio: float | None = None) -> None:
         """The file that was judged last is not good enough."""
         ratio = self.screen.snr_db(draft.content) if ratio is None else ratio
-        self.screen.refused(draft.rung, ratio, self.tried[-1].verdict)
+        last = self.tried[-1]
+        self.screen.refused(draft.rung, ratio, self.screen.snr_db(last.candidate.content), last.verdict)
 
 
 def _candidates(climbing: _Climbing) -> Iterator[Candidate]:
@@ -171,10 +175,10 @@ def _candidates(climbing: _Climbing) -> Iterator[Candidate]:
         level = Level(
             material, equalized.content, progress, f"{len(equalized.groups)} groups of channels equalized"
         )
-        before = best(tried)
+        before = best(tried).candidate
         methods = dict.fromkeys((material.method or FIRST, method))
         yield from climbing.worth_judging([level.draft(each) for each in methods])
-        if best(tried) is not before:
+        if best(tried).candidate is not before:
             base, method = level, best(tried).candidate.method
     if material.keeps is not None:
         for plan in _plans(climbing, base, method, material.keeps):
@@ -204,9 +208,12 @@ def _plans(
         weights=material.weights,
         progress=climbing.progress,
     )
-    yield from sick.layer_plans(found, graph, precision, most=most)
+    layers = list(sick.layer_plans(found, graph, precision, most=most))
+    few = [plan for plan in layers if len(plan) <= _FEW]
+    yield from few
 
     def look(kept: Mapping[str, Precision]) -> float:
         return climbing.screen.snr_db(level.draft(method, kept).content)
 
     yield from sick.tensor_plans(graph, precision, look, most=most, progress=climbing.progress)
+    yield from layers[len(few) :]

@@ -9,8 +9,9 @@ A file that loses D points where B are allowed must lose D/B times less. For sma
 less noise power: an answer changes as often as the noise is large beside the margin, and costs as much as it
 is large (with labels, losses and gains cancel likewise). Of answers changed, which are counted on unlabelled
 images, each is one: their number goes with the amplitude. The law is not exact, biases are not corrected yet,
-and 32 images are few: a file is passed over if it misses this by DOUBT_DB, and coming nearer by MOST_ASKED_DB
-is always enough, because where all is lost the drop says little about how much.
+and 32 images are few: a file is passed over if it misses this by DOUBT_DB, or by what correcting the biases
+brought the refused one, if that was more: up to 14 dB where a tensor lies far from zero. Coming nearer by
+MOST_ASKED_DB is always enough, because where all is lost the drop says little about how much.
 """
 
 from collections.abc import Callable, Iterable
@@ -99,9 +100,16 @@ class Screen:
         """
         return signal_to_noise_db(self._expected, self._outputs(made))
 
-    def refused(self, rung: str, snr_db: float, verdict: Verdict) -> None:
-        """A file that showed `snr_db` was judged and refused: the next must be better."""
-        asked = snr_db + asked_db(verdict)
+    def refused(self, rung: str, snr_db: float, finished_db: float, verdict: Verdict) -> None:
+        """A file was judged and refused: the next must be better.
+
+        Args:
+            rung: its name.
+            snr_db: what it showed before its biases were corrected.
+            finished_db: what it showed then.
+            verdict: of the gate.
+        """
+        asked = snr_db + asked_db(verdict, doubt_db=max(DOUBT_DB, finished_db - snr_db))
         if isfinite(asked):
             self._asked = max(self._asked, (asked, rung))
 
@@ -120,13 +128,13 @@ class Screen:
         return outputs_of(content, islice(self._tensors(), IMAGES), self._name, self._threads)
 
 
-def asked_db(verdict: Verdict) -> float:
+def asked_db(verdict: Verdict, *, doubt_db: float = DOUBT_DB) -> float:
     """By how much a file must come nearer than a refused one, to be worth judging; may be negative."""
     budget = verdict.budget
     asked = _over(verdict.drop, budget.max_drop)
     if not verdict.is_labelled:
         asked = max(asked, 2 * _over(100 * (1 - verdict.agreement.share), MOST_CHANGED * budget.max_drop))
-    return min(asked - DOUBT_DB, MOST_ASKED_DB)
+    return min(asked, MOST_ASKED_DB + DOUBT_DB) - doubt_db
 
 
 def _over(found: float, allowed: float) -> float:

@@ -86,21 +86,27 @@ def test_a_budget_of_nothing_asks_for_no_number():
 
 
 def test_the_hardest_that_a_refused_file_asks_for_counts(looks):
-    looks.refused("min-max", 3.0, verdict(80.0))
-    looks.refused("entropy", 8.0, verdict(1.5))
+    looks.refused("min-max", 3.0, 4.0, verdict(80.0))
+    looks.refused("entropy", 8.0, 9.0, verdict(1.5))
     over = looks.passes_over("mse", 8.9)
     assert over == PassedOver("mse", 8.9, 9.0, "min-max", 32)
     assert looks.passes_over("mse", 9.0) is None
-    looks.refused("equalization", 18.0, verdict(2.0))
+    looks.refused("equalization", 18.0, 20.0, verdict(2.0))
     assert looks.passes_over("1 kept", 17.9).refused == "equalization"
     assert looks.passes_over("1 kept", 18.1) is None
 
 
+def test_where_correcting_biases_brought_much_a_look_before_it_says_less(looks):
+    looks.refused("min-max", -1.0, 13.0, verdict(80.0))
+    assert looks.passes_over("mse", -5.9) is None
+    assert looks.passes_over("mse", -6.1).asked_db == -6.0
+
+
 @pytest.mark.parametrize("ratio", [nan, inf, -inf])
 def test_what_is_no_number_asks_for_nothing_and_is_not_passed_over(looks, ratio):
-    looks.refused("min-max", ratio, verdict(80.0))
+    looks.refused("min-max", ratio, ratio, verdict(80.0))
     assert looks.passes_over("mse", -5.0) is None
-    looks.refused("min-max", 3.0, verdict(80.0))
+    looks.refused("min-max", 3.0, 4.0, verdict(80.0))
     assert (looks.passes_over("mse", ratio) is None) == (ratio != -inf)
 
 
