@@ -22,8 +22,8 @@ from edgecnn.runtime.golden import Golden, Stored
 from edgecnn.runtime.model import Model
 from edgecnn.tasks import TASKS
 
-SIDE: Final = 40
-"""Of a stored image's longer side, in pixels: 5 kB as PNG, and what it shows can still be told."""
+SIDE: Final = 32
+"""Of a stored image's longer side, in pixels: 3 kB as PNG, and what it shows can still be told."""
 
 
 def checks(model: Model, given: Iterable[Image], *, count: int = 3) -> tuple[dict[str, Any], ...]:
@@ -57,10 +57,10 @@ def checks(model: Model, given: Iterable[Image], *, count: int = 3) -> tuple[dic
 
 
 def drawn(number: int) -> Image:
-    """Noise over a gradient, (30, 40, 3) uint8; another for each number."""
+    """Noise over a gradient, (15, 20, 3) uint8; another for each number."""
     random = np.random.default_rng(number)
-    rows, columns = np.mgrid[0:30, 0:40]
-    slope = np.stack([rows * 6, columns * 4, 230 - rows * 3 - columns * 2], axis=2)
+    rows, columns = np.mgrid[0:15, 0:20]
+    slope = np.stack([rows * 12, columns * 8, 230 - rows * 6 - columns * 4], axis=2)
     return (slope + random.integers(0, 80, slope.shape)).clip(0, 255).astype(np.uint8)
 
 

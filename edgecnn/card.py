@@ -183,7 +183,9 @@ def attach(path: Path, card: Card) -> None:
         CardError: the archive behind the model is damaged.
     """
     entries = {name: data for name, data in archive.read_entries(path).items() if name != ENTRY}
-    archive.write_entries(path, {**entries, ENTRY: to_json(card).encode("utf-8")})
+    # Without white space: the entry is stored as it is, because MediaPipe reads no compressed ones.
+    text = json.dumps(asdict(card), separators=(",", ":"), ensure_ascii=False)
+    archive.write_entries(path, {**entries, ENTRY: text.encode("utf-8")})
 
 
 def _checked(raw: object, kind: type, what: str) -> dict[str, Any]:
