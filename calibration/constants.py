@@ -13,6 +13,7 @@ from ai_edge_litert import schema_py_generated as schema
 from calibration.editable import Model
 
 _TYPES: Final[dict[int, "np.dtype[Any]"]] = {
+    schema.TensorType.INT8: np.dtype("<i1"),
     schema.TensorType.FLOAT32: np.dtype("<f4"),
     schema.TensorType.INT32: np.dtype("<i4"),
     schema.TensorType.INT64: np.dtype("<i8"),
