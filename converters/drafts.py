@@ -10,6 +10,7 @@ from calibration.ranges import Ranges, ranges_of
 from calibration.samples import Prepared
 from converters.correction import correct_biases
 from converters.quantize import quantize
+from converters.rounding import round_weights
 from converters.schemes import Io, Precision, Weights
 from edgecnn.card import InputSpec
 from edgecnn.data.dataset import Dataset
@@ -79,7 +80,11 @@ def inputs_of(material: Material) -> Callable[[], Prepared]:
 
 @dataclass(frozen=True, eq=False)
 class Draft:
-    """A file whose biases are not corrected yet, and what it is made from; see `Candidate` for the rest."""
+    """A file whose biases are not corrected yet, and what it is made from; see `Candidate` for the rest.
+
+    Attributes:
+        rounds: its weights are to be rounded by what they do (`converters.rounding`).
+    """
 
     material: Material
     source: bytes
@@ -88,10 +93,17 @@ class Draft:
     words: Sequence[str]
     method: str
     kept: Mapping[str, Precision]
+    rounds: bool = False
 
     def finish(self) -> Candidate:
-        """Correct the biases, where that is wanted."""
+        """Round the weights and correct the biases, where that is wanted."""
         made, words, material = self.content, list(self.words), self.material
+        if self.rounds:
+            rounded = round_weights(
+                self.source, made, inputs_of(material), name=material.name, threads=material.threads
+            )
+            made = rounded.content
+            words.append(f"weights of {len(rounded.layers)} layers rounded by what they do")
         if material.corrects:
             corrected = correct_biases(
                 self.source, made, inputs_of(material), name=material.name, threads=material.threads
@@ -115,7 +127,9 @@ class Level:
         self._words = words
         self._known: dict[str, Ranges] = {}
 
-    def draft(self, method: str, kept: Mapping[str, Precision] | None = None) -> Draft:
+    def draft(
+        self, method: str, kept: Mapping[str, Precision] | None = None, *, rounds: bool = False
+    ) -> Draft:
         """The int8 file with the ranges of one method, biases not corrected yet."""
         material, kept = self._material, kept or {}
         ranges = self.ranges(method)
@@ -130,7 +144,8 @@ class Level:
             words.append(self._words)
         if kept:
             words.append("kept " + ", ".join(f"{name} in {precision}" for name, precision in kept.items()))
-        return Draft(self._material, self.content, self._rung(method, kept), made, words, method, kept)
+        rung = self._rung(method, kept) + (", weights rounded" if rounds else "")
+        return Draft(self._material, self.content, rung, made, words, method, kept, rounds)
 
     def ranges(self, method: str) -> Ranges:
         """Of the activations, by one method."""

@@ -2,6 +2,7 @@
 
     min-max                    the whole range that calibration saw
     percentile, mse, entropy   ranges that give up rare values for finer steps
+    weights rounded            by what they do to a layer's output, not each to the nearest step
     equalization               channels of one tensor brought to one size, the function unchanged
     kept layers                the layers that cost the most, measured, stay in float32 or int16
     training                   quantization-aware, where the caller allows it
@@ -9,7 +10,7 @@
 Bias correction is free and does not hurt, so every rung has it. A rung is made only when the one before it
 has failed. Files of one rung are looked at together, and judged from the most promising on; those that are
 clearly hopeless are passed over (`converters.screen`). Which files are good enough is the gate's business
-(`converters.gate`); how each is made, the business of `quantize`, `correction`, `equalize`, and
+(`converters.gate`); how each is made, the business of `quantize`, `correction`, `rounding`, `equalize`, and
 `converters.sick`, which finds the layers to keep.
 """
 
@@ -167,8 +168,10 @@ def _candidates(climbing: _Climbing) -> Iterator[Candidate]:
     climbing.refused(first)
     if material.method is None:
         yield from climbing.worth_judging([plain.draft(method) for method in NARROWER])
-    progress("equalizing channels")
     method = best(tried).candidate.method
+    if material.corrects:  # rounded so, weights are wrong on average, which correcting the biases mends
+        yield from climbing.worth_judging([plain.draft(method, rounds=True)])
+    progress("equalizing channels")
     equalized = equalize(material.content, inputs_of(material), name=material.name, threads=material.threads)
     base = plain
     if equalized.groups:

@@ -82,6 +82,7 @@ def _show_verdict(one: Any) -> None:
             for rung in one.rungs
         ]  # fmt: skip
         text.show(text.table(rows, ("rung", "verdict", "drop", "agreement", "SNR dB", "bytes", "seconds")))
+        text.each_shown(str(look) for rung in one.rungs for look in rung.passed_over)
     if one.kept_cost:
         cost = one.kept_cost
         text.show(
