@@ -20,6 +20,10 @@ CARD = Card("any", "classification", SPEC, labels=("a", "b", "c"), options={"sco
 QUICK = ("resnet8", "lecture", "mobilenet_v2", "mobilenet_v3_small")
 
 
+ALIKE = ("efficientnet_lite1", "efficientnet_lite2", "efficientnet_lite3")
+"""The blocks of lite0, more of them; lite4, which has the most, stands for them."""
+
+
 def exported(model, path, spec=SPEC, seed=0):
     """The model with norms that do something, rounded to ranges of noise, saved."""
     from edgecnn.compression.fake_quantize import fake_quantized
@@ -61,7 +65,12 @@ def small(keras, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in ZOO]
+    "name",
+    [
+        name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
+        for name in ZOO
+        if name not in ALIKE
+    ],
 )
 def test_every_network_of_the_zoo_becomes_integers_only(name, tmp_path):
     from converters.quantization_aware import to_int8
