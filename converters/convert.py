@@ -118,6 +118,8 @@ def _float_file(
         ConversionError: there is one of another source, which may not be replaced.
     """
     path = places.tflite(FLOAT)
+    if path.exists() and path.samefile(source.path):
+        raise ConversionError(f"{path}: is the source itself. Choose another folder with --out.")
     if path.exists() and not replaced:
         if _belongs(path, source):
             return Converted(path, FLOAT, path.stat().st_size, None, inf, 0, 0.0, reused=True)
@@ -159,8 +161,9 @@ def _belongs(path: Path, source: Source) -> bool:
 
 def _refusal(one: Converted) -> str:
     said = one.verdict.header(one.scheme) if one.verdict else f"refused: {one.scheme}"
-    tried = f" {len(one.rungs)} remedies were tried." if len(one.rungs) > 1 else ""
-    return f"{one.path}: not written: {said}.{tried} Allow more with --max-drop, or --force-uncertified."
+    tried = f" {len(one.rungs)} ways were tried." if len(one.rungs) > 1 else ""
+    advice = f" {one.verdict.advice}" if one.verdict else ""
+    return f"{one.path}: not written: {said}.{tried}{advice} To write it all the same: --force-uncertified."
 
 
 def _refuse_to_overwrite(paths: Sequence[Path], force: bool) -> None:

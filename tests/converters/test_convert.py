@@ -370,3 +370,11 @@ def test_the_run_of_another_place_still_converts(run, data, tmp_path):
     convert(Path(moved), schemes=["float16"], data=data)
     text = json.dumps(cards.read(Path(moved) / "float16.tflite").lineage)
     assert str(tmp_path) not in text
+
+
+def test_the_source_is_never_replaced_by_a_copy_of_itself(run, data):
+    source = run / "float32.tflite"
+    before = files_of(run)
+    with pytest.raises(ConversionError, match=r"float32.tflite: is the source itself. Choose another folder"):
+        convert(source, schemes=["int8"], data=data, out=run, force=True)
+    assert files_of(run) == before
