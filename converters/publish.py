@@ -86,8 +86,7 @@ def opened(content: bytes, card: Card, *, name: str, threads: int) -> Iterator[M
     with TemporaryDirectory(prefix="edgecnn-") as folder:
         path = Path(folder, name)
         try:
-            path.write_bytes(content)
-            cards.attach(path, with_outputs(content, card))
+            _write(path, content, card)
         except OSError as error:
             raise ConversionError(
                 f"{path}: cannot be written ({error.strerror}). Free some space there, or name another "
@@ -111,17 +110,27 @@ def threads() -> int:
     return min(4, os.cpu_count() or 1)
 
 
+def _write(path: Path, content: bytes, card: Card) -> Card:
+    """The file as it ships, but for its checks; what is judged is what gets the name, byte by byte.
+
+    Returns:
+        The card as it was written.
+    """
+    card = with_outputs(content, card)
+    card = with_raw_pixels(read(content, card.name), card)
+    described, entries = with_metadata(content, card)
+    path.write_bytes(described)
+    archive.write_entries(path, entries)
+    cards.attach(path, card)
+    return card
+
+
 @contextmanager
 def _placed(path: Path, content: bytes, card: Card, evidence: Evidence) -> Iterator[Model]:
     """The file under another name, loaded, to be refused or to get its checks and its name."""
     try:
         with files.replacing(path) as beside:
-            card = with_outputs(content, card)
-            card = with_raw_pixels(read(content, card.name), card)
-            described, entries = with_metadata(content, card)
-            beside.write_bytes(described)
-            archive.write_entries(beside, entries)
-            cards.attach(beside, card)
+            card = _write(beside, content, card)
             with load(beside, threads=threads()) as made:
                 yield made
                 checks = golden.checks(made, evidence.images(card.input, GOLDEN), count=GOLDEN)

@@ -378,3 +378,12 @@ def test_the_source_is_never_replaced_by_a_copy_of_itself(run, data):
     with pytest.raises(ConversionError, match=r"float32.tflite: is the source itself. Choose another folder"):
         convert(source, schemes=["int8"], data=data, out=run, force=True)
     assert files_of(run) == before
+
+
+@pytest.mark.parametrize("io", [None, "uint8"])
+def test_the_certificate_names_the_very_bytes_that_were_written(run, data, io):
+    (one,) = convert(run, schemes=["int8"], data=data, samples=8, io=io, force=True)
+    written = archive.flatbuffer_bytes(one.path.read_bytes())
+    assert cards.read(one.path).certificate["model_sha256"] == hashlib.sha256(written).hexdigest()
+    source = archive.flatbuffer_bytes((run / "float32.tflite").read_bytes())
+    assert cards.read(one.path).certificate["reference_sha256"] == hashlib.sha256(source).hexdigest()
