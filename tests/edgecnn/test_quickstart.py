@@ -50,7 +50,7 @@ def test_every_stage_is_told(done):
         "drawing",
         "epoch 1/1",
         "float32",
-        "calibrating",
+        "auditing",
         "int8",
         "judging",
         "timing",

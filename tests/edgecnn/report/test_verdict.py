@@ -29,7 +29,9 @@ def variant(
     total = {} if p50 is None else {"p50": p50, "p90": p90 or p50, "p99": p90 or p50}
     latencies = (Latency(condition, total, {}, {}),) if total else ()
     file = Path(f"{scheme}.tflite")
-    return Variant(file.name, "run", file, scheme, size, f"sha of {scheme}", (), accuracy, latencies)
+    return Variant(
+        file.name, "run", file, scheme, size, f"sha of {scheme}", accuracy=accuracy, latencies=latencies
+    )
 
 
 def evidence(*variants: Variant) -> Evidence:
