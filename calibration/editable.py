@@ -39,6 +39,36 @@ def write(model: Model) -> bytes:
     return bytes(builder.Output())
 
 
+def drop_unused(model: Model) -> None:
+    """Leave out the tensors of the main subgraph that nothing touches any more, and what only they held."""
+    graph = model.subgraphs[0]
+    ends = [end for one in model.signatureDefs or () for end in (*(one.inputs or ()), *(one.outputs or ()))]
+    lists = [graph.inputs, graph.outputs]
+    for operator in graph.operators:
+        lists += [operator.inputs, operator.outputs, _listed(operator.intermediates)]
+    used = sorted({int(index) for indices in lists for index in indices if index >= 0})
+    numbers = {-1: -1} | {old: new for new, old in enumerate(used)}
+    for operator in graph.operators:
+        operator.inputs = [numbers[int(index)] for index in operator.inputs]
+        operator.outputs = [numbers[int(index)] for index in operator.outputs]
+        if operator.intermediates is not None:
+            operator.intermediates = [numbers[int(index)] for index in operator.intermediates]
+    graph.inputs = [numbers[int(index)] for index in graph.inputs]
+    graph.outputs = [numbers[int(index)] for index in graph.outputs]
+    graph.tensors = [graph.tensors[old] for old in used]
+    for end in ends:
+        end.tensorIndex = numbers[int(end.tensorIndex)]
+    taken = {tensor.buffer for subgraph in model.subgraphs for tensor in subgraph.tensors}
+    taken |= {entry.buffer for entry in model.metadata or ()}
+    for number, buffer in enumerate(model.buffers):
+        if number not in taken:
+            buffer.data = None
+
+
+def _listed(indices: Any) -> Any:
+    return () if indices is None else indices
+
+
 class _Builder(flatbuffers.Builder):
     """Aligns vectors of bytes as the schema wants; Python's builder knows no `force_align`."""
 

@@ -46,49 +46,32 @@ def to_float32(content: bytes, name: str = "the model") -> bytes:
     if not any(operator.kind == "DEQUANTIZE" for operator in source.ops):
         return content
     model = editable.read(content)
+    widen_halves(model)
+    return editable.write(model)
+
+
+def widen_halves(model: editable.Model) -> None:
+    """Weights in half precision become float32 weights, and nobody has to unpack them."""
     graph = model.subgraphs[0]
-    left = []
+    kept = []
     for operator in graph.operators:
-        if not _widens(model, operator):
-            left.append(operator)
+        if not _unpacks_halves(model, operator):
+            kept.append(operator)
             continue
         stored, wide = (graph.tensors[index] for index in (operator.inputs[0], operator.outputs[0]))
-        values = np.frombuffer(bytes(model.buffers[stored.buffer].data), "<f2").astype("<f4")
+        halves = np.frombuffer(bytes(model.buffers[stored.buffer].data), "<f2")
         buffer = schema.BufferT()
-        buffer.data = values.view(np.uint8)
+        buffer.data = halves.astype("<f4").view(np.uint8)
         wide.buffer = len(model.buffers)
         model.buffers.append(buffer)
-    graph.operators = left
-    return editable.write(_without_unused(model))
+    graph.operators = kept
+    editable.drop_unused(model)
 
 
-def _widens(model: Any, operator: Any) -> bool:
-    """Whether the operator makes float32 of constant float16."""
+def _unpacks_halves(model: editable.Model, operator: Any) -> bool:
     code = model.operatorCodes[operator.opcodeIndex].builtinCode
     if code != schema.BuiltinOperator.DEQUANTIZE:
         return False
     stored = model.subgraphs[0].tensors[operator.inputs[0]]
     data = model.buffers[stored.buffer].data
     return stored.type == schema.TensorType.FLOAT16 and data is not None and len(data) > 0
-
-
-def _without_unused(model: Any) -> Any:
-    """Tensors that no operator touches any more go, and with them the buffers that only they had."""
-    graph = model.subgraphs[0]
-    touched = {int(index) for operator in graph.operators for index in (*operator.inputs, *operator.outputs)}
-    touched |= {int(index) for index in (*graph.inputs, *graph.outputs)}
-    left = sorted(touched - {-1})
-    new = {-1: -1} | {index: position for position, index in enumerate(left)}
-    graph.tensors = [graph.tensors[index] for index in left]
-    for holder in (graph, *graph.operators):
-        holder.inputs = [new[int(index)] for index in holder.inputs]
-        holder.outputs = [new[int(index)] for index in holder.outputs]
-    for signature in model.signatureDefs or ():
-        for end in (*(signature.inputs or ()), *(signature.outputs or ())):
-            end.tensorIndex = new[int(end.tensorIndex)]
-    taken = {tensor.buffer for subgraph in model.subgraphs for tensor in subgraph.tensors}
-    taken |= {entry.buffer for entry in model.metadata or ()}
-    for number, buffer in enumerate(model.buffers):
-        if number not in taken:
-            buffer.data = None
-    return model

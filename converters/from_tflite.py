@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
 from calibration import editable
+from converters import float_source
 from converters.input_shape import INPUT, SIGNATURE
 from edgecnn.errors import ConversionError
 from edgecnn.graph import Graph, check, read
@@ -82,8 +83,8 @@ def float_file(content: bytes, name: str, *, shape: Sequence[int], roles: Mappin
     check_float(read(content, name))
     model = editable.read(content)
     _write_codes_in_full(model)
-    _drop_unused(model.subgraphs[0])
-    _widen_halves(model)
+    model.signatureDefs = []  # one of our own comes at the end
+    float_source.widen_halves(model)
     _give_names(model)
     if _is_open(model) or list(model.subgraphs[0].tensors[model.subgraphs[0].inputs[0]].shape) != list(shape):
         _fix_shapes(model, name, shape)
@@ -108,28 +109,6 @@ def _write_codes_in_full(model: editable.Model) -> None:
         code.version = max(code.version, 1)
 
 
-def _widen_halves(model: editable.Model) -> None:
-    """Weights in half precision become float32 weights, and nobody has to unpack them."""
-    graph = model.subgraphs[0]
-    kept = []
-    for operator in graph.operators:
-        if not _unpacks_halves(model, operator):
-            kept.append(operator)
-        else:
-            source = graph.tensors[operator.inputs[0]]
-            halves = np.asarray(model.buffers[source.buffer].data, np.uint8).view(np.float16)
-            _store(model, graph.tensors[operator.outputs[0]], halves.astype(np.float32))
-    graph.operators = kept
-    _drop_unused(graph)
-
-
-def _unpacks_halves(model: editable.Model, operator: Any) -> bool:
-    if _kind(model, operator) != schema.BuiltinOperator.DEQUANTIZE:
-        return False
-    source = model.subgraphs[0].tensors[operator.inputs[0]]
-    return source.type == schema.TensorType.FLOAT16 and _is_constant(model, source)
-
-
 def _fix_shapes(model: editable.Model, name: str, shape: Sequence[int]) -> None:
     """Every shape as it is for this input; what was computed from shapes alone becomes a constant."""
     graph = model.subgraphs[0]
@@ -150,7 +129,7 @@ def _fix_shapes(model: editable.Model, name: str, shape: Sequence[int]) -> None:
         if index in values:
             tensor.shape = list(values[index].shape)
         tensor.shapeSignature = None
-    _drop_unused(graph)
+    editable.drop_unused(model)
 
 
 def _values(content: bytes, name: str, shape: Sequence[int]) -> dict[int, npt.NDArray[Any]]:
@@ -201,7 +180,7 @@ def _only_reshape(model: editable.Model) -> None:
         operator.builtinOptionsType = schema.BuiltinOptions.ReshapeOptions
         operator.builtinOptions = schema.ReshapeOptionsT()
         operator.builtinOptions.newShape = shape
-    _drop_unused(graph)
+    editable.drop_unused(model)
 
 
 def _reshape_code() -> Any:
@@ -263,22 +242,3 @@ def _store(model: editable.Model, tensor: Any, values: npt.NDArray[Any]) -> None
     buffer.data = np.frombuffer(np.ascontiguousarray(values, _TYPES[tensor.type]).tobytes(), np.uint8)
     tensor.buffer = len(model.buffers)
     model.buffers.append(buffer)
-
-
-def _drop_unused(graph: Any) -> None:
-    """Leave out the tensors that nothing reads or makes any more, and number the others anew."""
-    used = {int(i) for op in graph.operators for i in (*op.inputs, *op.outputs) if i >= 0}
-    used |= {int(i) for i in (*graph.inputs, *graph.outputs)}
-    used |= {
-        int(i) for op in graph.operators for i in (op.intermediates if op.intermediates is not None else ())
-    }
-    numbers = {old: new for new, old in enumerate(sorted(used))}
-    numbers[-1] = -1
-    for operator in graph.operators:
-        operator.inputs = [numbers[int(i)] for i in operator.inputs]
-        operator.outputs = [numbers[int(i)] for i in operator.outputs]
-        if operator.intermediates is not None:
-            operator.intermediates = [numbers[int(i)] for i in operator.intermediates]
-    graph.inputs = [numbers[int(i)] for i in graph.inputs]
-    graph.outputs = [numbers[int(i)] for i in graph.outputs]
-    graph.tensors = [graph.tensors[old] for old in sorted(used)]
