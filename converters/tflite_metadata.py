@@ -16,9 +16,10 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from calibration import editable
+from converters.mediapipe import FITS, is_alike, shift
 from edgecnn.card import Card, InputSpec
 from edgecnn.errors import ConversionError
-from edgecnn.graph import Graph, Tensor, read
+from edgecnn.graph import Graph, read
 from edgecnn.metadata import BUFFER
 
 LABELS: Final = "labels.txt"
@@ -34,12 +35,6 @@ _COLOR_SPACES: Final = {"rgb": 1, "gray": 2, "bgr": 0}  # the format has no thir
 _AXIS_LABELS: Final = 2  # its number among the kinds of files
 
 _HALF_A_STEP: Final = 0.51  # and what float32 makes of it
-
-_WORDS: Final = {
-    "stretch": "stretched to this size",
-    "letterbox": "scaled to fit and padded with grey",
-    "crop": "scaled to fill and cut",
-}
 
 
 def with_metadata(content: bytes, card: Card) -> tuple[bytes, dict[str, bytes]]:
@@ -90,54 +85,12 @@ def with_raw_pixels(graph: Graph, card: Card) -> Card:
         card: what its numbers mean.
     """
     spec, tensor = card.input, graph.tensors[graph.inputs[0]]
-    if tensor.dtype != "uint8" or len(tensor.scale) != 1 or not _is_alike(spec):
+    if tensor.dtype != "uint8" or len(tensor.scale) != 1 or not is_alike(spec):
         return card
-    if _shift(spec, tensor) > _HALF_A_STEP:
+    if shift(spec, tensor) > _HALF_A_STEP:
         return card
     mean, std = float(tensor.zero_point[0]), 1.0 / float(tensor.scale[0])
     return replace(card, input=replace(spec, mean=(mean,), std=(std,)))
-
-
-def refused_by_mediapipe(graph: Graph, card: Card) -> tuple[str, ...]:
-    """Why MediaPipe Tasks (1.2) would not run a file as it is, or not feed it what its card says.
-
-    Resized otherwise, scores differ, the answer seldom; where nothing is said, they are equal.
-
-    Args:
-        graph: the finished file's.
-        card: what its numbers mean.
-
-    Returns:
-        One sentence each; () where it runs unchanged.
-    """
-    spec, tensor = card.input, graph.tensors[graph.inputs[0]]
-    found = []
-    if tensor.dtype not in ("uint8", "float32"):
-        found.append(f"MediaPipe takes uint8 and float32 images, not {tensor.dtype} (--io uint8)")
-    if spec.color == "bgr":
-        found.append("MediaPipe feeds red, green, blue, the network wants blue first")
-    if not _is_alike(spec):
-        found.append("MediaPipe has one mean and one std for all channels, the network one for each")
-    elif tensor.dtype == "uint8" and _shift(spec, tensor) > 1:
-        found.append("MediaPipe feeds uint8 pixels as they are, the network's scale wants them changed")
-    if spec.resize != "corner":
-        found.append(
-            f"MediaPipe samples images at pixel corners, the card says {spec.resize} (--resize corner)"
-        )
-    if spec.fit != "stretch":
-        found.append(f"MediaPipe stretches images, the network expects them {_WORDS[spec.fit]}")
-    return tuple(found)
-
-
-def _is_alike(spec: InputSpec) -> bool:
-    """Whether all channels are normalized by the same numbers."""
-    return len({*spec.mean}) == len({*spec.std}) == 1
-
-
-def _shift(spec: InputSpec, tensor: Tensor) -> float:
-    """How far, in steps, a pixel that is fed as it is lies from where the card puts it."""
-    scale, zero = (float(tensor.scale[0]), int(tensor.zero_point[0])) if len(tensor.scale) else (1.0, 0)
-    return max(abs((pixel - spec.mean[0]) / spec.std[0] / scale + zero - pixel) for pixel in (0, 255))
 
 
 class _Field(NamedTuple):
@@ -186,7 +139,7 @@ def _input(spec: InputSpec) -> _Table:
     options = _table(s0=list(spec.mean), s1=list(spec.std))
     return _table(
         s0="image",
-        s1=f"image of {spec.width} x {spec.height} pixels, {_WORDS[spec.fit]}{order}",
+        s1=f"image of {spec.width} x {spec.height} pixels, {FITS[spec.fit]}{order}",
         s3=_table(s0=_Number(_IMAGE), s1=_table(s0=_Number(_COLOR_SPACES[spec.color]))),
         s4=[_table(s0=_Number(_NORMALIZATION), s1=options)],
         s5=_table(s0=[high for _, high in ends], s1=[low for low, _ in ends]),

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from converters.mediapipe import refused_by_mediapipe
 from edgecnn import card as cards
 from edgecnn.card import Card
 from edgecnn.graph import Graph, check, read
@@ -23,6 +24,8 @@ class Inspection:
         summary: of a `.tflite`: scheme, operators, inputs and outputs; None of a Keras model.
         card: what the numbers mean; None where the file has none.
         advice: what to do about it, one sentence each; () where there is nothing.
+        mediapipe: why MediaPipe Tasks would not run the file, or not feed it what its card says; () where it
+            would, and None where the file has no card or is no classifier.
     """
 
     path: Path
@@ -30,6 +33,7 @@ class Inspection:
     summary: Summary | None
     card: Card | None
     advice: tuple[str, ...] = ()
+    mediapipe: tuple[str, ...] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as JSON-ready values."""
@@ -38,6 +42,7 @@ class Inspection:
             "summary": None if self.summary is None else self.summary.as_dict(),
             "card": None if self.card is None else asdict(self.card),
             "advice": list(self.advice),
+            "mediapipe": None if self.mediapipe is None else list(self.mediapipe),
             "layers": self.table.as_dict(),
         }
 
@@ -91,4 +96,7 @@ def _tflite(path: Path) -> Inspection:
     graph = read(path)
     check(graph)
     advice = (_LEGACY,) if has_legacy_weights(graph) else ()
-    return Inspection(path, layer_table(network_of(graph)), summarize(graph), cards.read(path), advice)
+    card = cards.read(path)
+    classifies = card is not None and card.task == "classification"
+    mediapipe = refused_by_mediapipe(graph, card) if card and classifies else None
+    return Inspection(path, layer_table(network_of(graph)), summarize(graph), card, advice, mediapipe)

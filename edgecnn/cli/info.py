@@ -122,6 +122,9 @@ def _show_inspection(found: Any) -> None:
             f"card: {found.card.task}, {len(found.card.labels)} labels: {', '.join(found.card.labels[:8])}"
         )
     text.each_shown(f"advice: {line}" for line in found.advice)
+    text.each_shown(f"mediapipe: {line}" for line in found.mediapipe or ())
+    if found.mediapipe == ():
+        text.show("mediapipe: MediaPipe Tasks runs it as it is")
     text.tell(
         "F kernel, K filters, S stride, P padding (before, after); output = (N + 2P - F) / S + 1 per side"
     )

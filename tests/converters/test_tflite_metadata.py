@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calibration import editable
-from converters.tflite_metadata import LABELS, refused_by_mediapipe, with_metadata, with_raw_pixels
+from converters.mediapipe import refused_by_mediapipe
+from converters.tflite_metadata import LABELS, with_metadata, with_raw_pixels
 from edgecnn import archive, metadata
 from edgecnn import card as cards
 from edgecnn.card import Card, InputSpec

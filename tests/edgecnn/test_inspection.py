@@ -1,6 +1,7 @@
 """Looking into a model without running it."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -75,3 +76,13 @@ def test_a_run_shows_the_same_layers_before_and_after_conversion(tmp_path):
     after = inspect_model(run.path)
     assert (before.path, after.path) == (run.model, run.tflite("float32"))
     assert before.table.macs == after.table.macs == 12_501_120
+
+
+def test_what_mediapipe_would_make_of_a_carded_classifier_is_said():
+    golden = Path(__file__).parents[1] / "golden" / "colours.tflite"
+    found = inspect_model(golden)
+    assert found.mediapipe
+    assert all(line.startswith("MediaPipe ") for line in found.mediapipe)
+    assert found.as_dict()["mediapipe"] == list(found.mediapipe)
+    bare = inspect_model(golden.with_name("colours_bare.tflite"))
+    assert bare.mediapipe is None
