@@ -1,5 +1,6 @@
-"""Models change their form here: Keras to float TFLite once, then TFLite to a smaller TFLite.
+"""Models change their form here: anything to float TFLite once, then TFLite to a smaller TFLite.
 
-`convert.convert` is the whole road for a run. `from_keras` makes the float file, `quantize` rewrites it into
-the SCHEMES, `verify` runs the result beside the float model before anybody may use it.
+`convert.convert` is the whole road. `source` makes the float file of whatever was given, `quantize` rewrites
+it into the SCHEMES, `ladder` tries one remedy after the other, `gate` says whether a file keeps its promise,
+and only then `publish` gives it its name.
 """

@@ -7,11 +7,11 @@
     kept layers                the layers that cost the most, measured, stay in float32 or int16
     training                   quantization-aware, where the caller allows it
 
-Bias correction is free and does not hurt, so every rung has it. A rung is made only when the one before it
-has failed. Files of one rung are looked at together, and judged from the most promising on; those that are
-clearly hopeless are passed over (`converters.screen`). Which files are good enough is the gate's business
-(`converters.gate`); how each is made, the business of `quantize`, `correction`, `rounding`, `equalize`, and
-`converters.sick`, which finds the layers to keep.
+Bias correction is free and raised the signal-to-noise ratio wherever it was measured, so every rung has it. A
+rung is made only when the one before it has failed. Files of one rung are looked at together, and judged from
+the most promising on; those that are clearly hopeless are passed over (`converters.screen`). Which files are
+good enough is the gate's business (`converters.gate`); how each is made, the business of `quantize`,
+`correction`, `rounding`, `equalize`, and `converters.sick`, which finds the layers to keep.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
