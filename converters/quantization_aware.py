@@ -75,7 +75,7 @@ def fake_quantized(path: Path, card: Card) -> Callable[[Image], Mapping[str, Arr
 def _network(path: Path, card: Card) -> Network:
     spec = card.input
     return read_keras(
-        path, image_shape=(spec.height, spec.width, spec.channels), roles=TASKS[card.task].ROLES
+        path, image_shape=(spec.height, spec.width, spec.channels), roles=TASKS[card.task].roles(card.options)
     )
 
 

@@ -126,7 +126,7 @@ def _of_run(path: Path, given: Given) -> Source:
 
         spec = card.input
         shape = (spec.height, spec.width, spec.channels)
-        network = read_keras(run.model, image_shape=shape, roles=TASKS[card.task].ROLES)
+        network = read_keras(run.model, image_shape=shape, roles=TASKS[card.task].roles(card.options))
         return _converted(network, card)
 
     return Source(path, "run", card, _origin(run.model), path, (), make)
@@ -148,7 +148,7 @@ def _of_tensorflow(path: Path, kind: Literal["keras", "saved_model"], given: Giv
     task = given.task or "classification"
     if task not in TASKS:
         raise CardError(f"{path}: task {task!r} is unknown; this version knows {', '.join(TASKS)}")
-    roles: tuple[str, ...] = TASKS[task].ROLES
+    roles: tuple[str, ...] = TASKS[task].roles({})
     from converters import from_keras  # TensorFlow takes seconds to load
 
     if kind == "keras":

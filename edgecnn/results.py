@@ -70,18 +70,24 @@ class Boxes:
         score: (n,) float32 in [0, 1].
         label_id: (n,) int64 indices into `labels`.
         labels: all names the boxes can have.
+        ignored: (n,) bool: of truth, boxes that count neither when they are found nor when they are missed
+            (COCO's iscrowd, Pascal VOC's difficult). None is none of them.
     """
 
     xyxy: Array
     score: Array
     label_id: Array
     labels: tuple[str, ...]
+    ignored: Array | None = None
 
     def __post_init__(self) -> None:
         _freeze(self, "score", np.float32, (None,))
         n = len(self.score)
         _freeze(self, "xyxy", np.float32, (n, 4))
         _freeze(self, "label_id", np.int64, (n,))
+        if self.ignored is None:
+            object.__setattr__(self, "ignored", np.zeros(n, bool))
+        _freeze(self, "ignored", np.bool_, (n,))
         if n and not (self.label_id.min() >= 0 and self.label_id.max() < len(self.labels)):
             raise DataError(
                 f"Boxes.label_id holds {self.label_id.min()}..{self.label_id.max()}, "

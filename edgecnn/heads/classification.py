@@ -11,7 +11,7 @@ from edgecnn.image import Array
 from edgecnn.tasks import classification as task
 from edgecnn.zoo.keras import tf
 
-ROLES = task.ROLES
+ROLES = task.roles({})
 OPTIONS = {"scores": "logits"}
 
 

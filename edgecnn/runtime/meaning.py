@@ -76,7 +76,7 @@ def _carded(graph: Graph, carded: Card, given: Given) -> tuple[Card, Sequence[st
 
 def _roles(graph: Graph, card: Card) -> dict[str, int]:
     """Which output plays which role: by its tensor's name; a lone output needs none."""
-    roles: tuple[str, ...] = TASKS[card.task].ROLES
+    roles: tuple[str, ...] = TASKS[card.task].roles(card.options)
     names = [graph.tensors[index].name for index in graph.outputs]
     if not card.outputs and len(names) == len(roles) == 1:
         return {roles[0]: 0}

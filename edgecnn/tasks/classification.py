@@ -17,7 +17,12 @@ from edgecnn.errors import CardError, DataError, ModelError
 from edgecnn.image import Array, Image, View
 from edgecnn.results import Classes, Result
 
-ROLES = ("scores",)
+JUDGING: Mapping[str, Any] = {}
+
+
+def roles(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """The one output, whatever the options."""
+    return ("scores",)
 
 
 @dataclass(frozen=True, eq=False)

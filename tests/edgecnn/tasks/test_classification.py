@@ -27,7 +27,7 @@ def card(scores="probabilities", labels=LABELS):
 
 def test_classification_is_a_task():
     assert TASKS["classification"] is classification
-    assert classification.ROLES == ("scores",)
+    assert classification.roles({}) == ("scores",)
 
 
 # decode
