@@ -14,7 +14,8 @@ from edgecnn.errors import CardError
 from edgecnn.graph import Graph
 from edgecnn.runtime import labels as label_files
 from edgecnn.runtime import stranger
-from edgecnn.runtime.stranger import Given
+from edgecnn.runtime.given import Given
+from edgecnn.runtime.stranger_input import image_size, input_words
 from edgecnn.tasks import TASKS
 
 
@@ -61,17 +62,18 @@ def _carded(graph: Graph, carded: Card, given: Given) -> tuple[Card, Sequence[st
     task = given.task or carded.task
     if task not in TASKS:
         raise CardError(f"task {task!r} is unknown; this version knows {', '.join(TASKS)}. Upgrade edgecnn.")
-    spec = replace(carded.input, **stranger.input_words(given))
+    spec = replace(carded.input, **input_words(given))
     if given.size_wh is not None:
         spec = replace(spec, width=given.size_wh[0], height=given.size_wh[1])
-    height, width, channels = stranger.image_size(graph, given.size_wh, (spec.width, spec.height))
+    height, width, channels = image_size(graph, given.size_wh, (spec.width, spec.height))
     if (spec.height, spec.width, spec.channels) != (height, width, channels):
         raise CardError(
             f"the card says {spec.width} x {spec.height} pixels, {spec.color}, but the model takes "
             f"{width} x {height} with {channels} channels. The card belongs to another model: convert again."
         )
     names = carded.labels if given.labels is None else label_files.read(given.labels)
-    return replace(carded, task=task, input=spec, labels=names), ()
+    options = {**carded.options, **(given.options or {})}
+    return replace(carded, task=task, input=spec, labels=names, options=options), ()
 
 
 def _roles(graph: Graph, card: Card) -> dict[str, int]:

@@ -5,12 +5,12 @@ Puts the pieces together and holds the interpreter: `edgecnn.graph` says whether
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -20,9 +20,9 @@ from edgecnn.errors import ModelError
 from edgecnn.graph import Graph, Tensor, check, read
 from edgecnn.image import Array, Image, View
 from edgecnn.results import Result
+from edgecnn.runtime.given import Given
 from edgecnn.runtime.interpreter import Backend, Delegation, Interpreter, model_bytes, open_interpreter
 from edgecnn.runtime.meaning import Meaning, understand
-from edgecnn.runtime.stranger import Given
 from edgecnn.tasks import TASKS
 
 
@@ -54,6 +54,7 @@ def load(
     task: str | None = None,
     size_wh: tuple[int, int] | None = None,
     resize: Resize | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> "Model":
     """Load a model, with or without a card.
 
@@ -74,6 +75,7 @@ def load(
         task: a key of `edgecnn.tasks.TASKS`.
         size_wh: width and height of the image, for a model that takes any.
         resize: "bilinear", "area" or "corner"; see `edgecnn.card.InputSpec`.
+        options: of the task, over those of the card, such as {"threshold": 0.4} for a detector.
 
     Raises:
         ModelError: the file cannot be read, would not run safely, or takes or gives what edgecnn does not
@@ -83,7 +85,7 @@ def load(
         MissingExtra: the backend asked for is not installed.
     """
     path = Path(path)
-    given = Given(card, labels, mean, std, color, fit, task, size_wh, resize)
+    given = Given(card, labels, mean, std, color, fit, task, size_wh, resize, options)
     content = model_bytes(path)
     graph = read(content, str(path))
     check(graph)
@@ -229,7 +231,7 @@ class Model:
 
     def _read(self) -> dict[str, Array]:
         return {
-            role: to_real(self._interpreter.read(position)[0]) for role, position, to_real in self._outputs
+            role: to_real(_one(self._interpreter.read(position))) for role, position, to_real in self._outputs
         }
 
 
@@ -255,6 +257,11 @@ def _to_real(tensor: Tensor) -> Callable[[Array], Array]:
     # as with pixels: 256 possible values, one look-up in place of four passes
     table = real(np.arange(256, dtype=np.uint8).view(tensor.dtype))
     return lambda stored: table.take(stored.view(np.uint8))
+
+
+def _one(stored: Array) -> Array:
+    """Without the batch axis; a single number, such as a count, has none."""
+    return stored[0] if stored.ndim > 1 else stored
 
 
 def _unchanged(stored: Array) -> Array:

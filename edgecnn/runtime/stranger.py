@@ -1,44 +1,28 @@
 """A card for a model that has none: from TFLite Metadata, from the graph, from the caller.
 
 Takes the few defaults that are not a guess and puts each into words, because a wrong one still looks
-plausible. Where a default would be a guess (the normalization of a float model), it asks.
+plausible. How the image goes in is worked out in `stranger_input`, a detector's outputs in
+`stranger_detector`; here, which task it is, and what a classifier's output means.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Final
 
-from edgecnn import archive, metadata
-from edgecnn.card import Card, Color, Fit, InputSpec, Resize
-from edgecnn.errors import CardError, ModelError
+from edgecnn import metadata
+from edgecnn.card import Card
+from edgecnn.errors import ModelError
 from edgecnn.graph import Graph, Tensor
-from edgecnn.metadata import TensorFacts
-from edgecnn.runtime import labels as label_files
+from edgecnn.graph.trace import MAKES_PROBABILITIES, origin
+from edgecnn.runtime import stranger_labels
+from edgecnn.runtime.given import Given
+from edgecnn.runtime.stranger_detector import detector, is_detector
+from edgecnn.runtime.stranger_input import image_size, input_spec, input_words, listed
 
-_PASSES_ON = frozenset({"RESHAPE", "SQUEEZE", "EXPAND_DIMS", "QUANTIZE", "DEQUANTIZE", "CAST"})
-_MAKES_PROBABILITIES = frozenset({"SOFTMAX", "LOGISTIC"})
-_SCORE_TYPES = frozenset({"float32", "float16", "int8", "uint8", "int16"})
-_USUAL = (
-    "Give mean and std as in training: --mean 127.5 --std 127.5 for -1..1, --mean 0 --std 255 for 0..1, "
-    "--mean 0 --std 1 for 0..255, --mean 123.675,116.28,103.53 --std 58.395,57.12,57.375 for ImageNet's."
-)
+__all__ = ["Given", "card_of", "classes_of", "image_size", "input_words"]
 
-
-@dataclass(frozen=True)
-class Given:
-    """What the caller says about a model; None leaves it to the file. Fields as in `InputSpec` and `Card`."""
-
-    card: Card | None = None
-    labels: Path | str | Sequence[str] | None = None
-    mean: float | Sequence[float] | None = None
-    std: float | Sequence[float] | None = None
-    color: Color | None = None
-    fit: Fit | None = None
-    task: str | None = None
-    size_wh: tuple[int, int] | None = None
-    resize: Resize | None = None
+_SCORE_TYPES: Final = frozenset({"float32", "float16", "int8", "uint8", "int16"})
 
 
 def card_of(graph: Graph, path: Path, given: Given) -> tuple[Card, Sequence[str]]:
@@ -49,75 +33,25 @@ def card_of(graph: Graph, path: Path, given: Given) -> tuple[Card, Sequence[str]
         ModelError: not a model that takes one image, or of a task this version does not know.
         DataError: the label file cannot be read.
     """
-    if given.task not in (None, "classification"):
+    task = given.task or ("detection" if is_detector(graph, given) else "classification")
+    if task not in ("classification", "detection"):
         raise ModelError(
-            f"{path}: without a card this version reads classification, not {given.task!r}; give the card"
+            f"{path}: without a card this version reads classification and detection, not {task!r}; give the "
+            "card"
         )
-    scores = _scores(graph)
+    scores = _scores(graph) if task == "classification" else None
     said = metadata.read(graph)
     assumptions: list[str] = []
-    spec = _input(graph, said.inputs[0] if said and said.inputs else None, given, assumptions)
+    spec = input_spec(graph, said.inputs[0] if said and said.inputs else None, given, assumptions)
+    if scores is None:
+        return detector(graph, path, spec, said, given, assumptions), assumptions
     about_scores = said.outputs[0] if said and said.outputs else None
-    labels = _labels(classes_of(scores), path, about_scores, given, assumptions)
-    options = {"scores": _kind_of_scores(graph, scores.index, assumptions)}
-    card = Card(path.stem, "classification", spec, labels, {"scores": scores.name}, options)
-    return card, assumptions
-
-
-def image_size(
-    graph: Graph, wanted_wh: tuple[int, int] | None, otherwise_wh: tuple[int, int] | None = None
-) -> tuple[int, int, int]:
-    """Height, width and channels of the image that the model takes.
-
-    Args:
-        graph: the model's graph.
-        wanted_wh: width and height that it must have, or get where it leaves them open.
-        otherwise_wh: what it gets where it leaves them open and nothing is wanted.
-
-    Raises:
-        ModelError: it takes something else than one image with its channels last, or leaves its size open and
-            nobody said it, or has another size than the one wanted.
-    """
-    inputs = [graph.tensors[index] for index in graph.inputs]
-    if len(inputs) != 1:
-        raise ModelError(
-            f"{graph.name}: takes {len(inputs)} inputs ({_listed(inputs)}); edgecnn feeds one image"
-        )
-    shape = tuple(inputs[0].shape_signature or inputs[0].shape)
-    if len(shape) != 4 or (shape[3] not in (1, 3) and shape[1] not in (1, 3)):
-        raise ModelError(
-            f"{graph.name}: takes {_listed(inputs)}; edgecnn feeds an image, (1, height, width, 1 or 3)"
-        )
-    if shape[3] not in (1, 3):
-        raise ModelError(
-            f"{graph.name}: takes {_listed(inputs)}, channels first; edgecnn feeds channels last. Convert "
-            "the model again with channels last (NHWC)."
-        )
-    if shape[0] not in (1, -1):
-        raise ModelError(
-            f"{graph.name}: takes {shape[0]} images at once; edgecnn feeds one. Convert it with batch size 1."
-        )
-    height, width = shape[1:3]
-    fill_wh = wanted_wh or otherwise_wh
-    if -1 in (height, width) and fill_wh is None:
-        raise ModelError(
-            f"{graph.name}: takes images of any size, {_listed(inputs)}. Say which with size_wh, such as "
-            "(224, 224) (--size 224x224)."
-        )
-    if fill_wh is not None:
-        width = fill_wh[0] if width == -1 else width
-        height = fill_wh[1] if height == -1 else height
-    if wanted_wh is not None and (width, height) != tuple(wanted_wh):
-        raise ModelError(
-            f"{graph.name}: takes images of {width} x {height} pixels, not {wanted_wh[0]} x {wanted_wh[1]}"
-        )
-    return height, width, shape[3]
-
-
-def input_words(given: Given) -> dict[str, Any]:
-    """Those fields of an `InputSpec` that the caller gave."""
-    words = {name: getattr(given, name) for name in ("mean", "std", "color", "fit", "resize")}
-    return {name: value for name, value in words.items() if value is not None}
+    labels = stranger_labels.names(path, about_scores, given, assumptions)
+    if labels is None:
+        labels = stranger_labels.unnamed(classes_of(scores), assumptions)
+    kind = _kind_of_scores(graph, scores.index, assumptions)
+    options = {"scores": kind, **(given.options or {})}
+    return Card(path.stem, task, spec, labels, {"scores": scores.name}, options), assumptions
 
 
 def classes_of(output: Tensor) -> int:
@@ -138,121 +72,17 @@ def _scores(graph: Graph) -> Tensor:
     if len(vectors) == 1 == len(outputs):
         return vectors[0]
     raise ModelError(
-        f"{graph.name}: its outputs are {_listed(outputs)}, and it has no card that says what they mean. "
-        "Without a card this version reads one output with one score for each class, (1, n)."
+        f"{graph.name}: its outputs are {listed(outputs)}, and it has no card that says what they mean. "
+        "Without a card this version reads one output with one score for each class, (1, n); of a detector "
+        "say so: --task detection."
     )
-
-
-def _input(graph: Graph, facts: TensorFacts | None, given: Given, assumptions: list[str]) -> InputSpec:
-    height, width, channels = image_size(graph, given.size_wh)
-    words: dict[str, Any] = {"color": "gray" if channels == 1 else "rgb", "resize": "bilinear"}
-    if facts is not None and facts.mean:
-        words |= {"mean": facts.mean, "std": facts.std}
-    tensor = graph.tensors[graph.inputs[0]]
-    if given.color is None and channels == 3 and (facts is None or facts.color_space != "rgb"):
-        assumptions.append("colours go in as red, green, blue (--color bgr for the other order)")
-    if given.fit is None:
-        assumptions.append(
-            f"images are stretched to {width} x {height} (--fit letterbox or crop keep their shape)"
-        )
-    if given.mean is None and given.std is None and tensor.dtype == "uint8":
-        assumptions.extend(_about_raw_pixels(tensor, facts))
-        words["mean"], words["std"] = _raw_pixels(tensor)
-    words |= input_words(given)
-    missing = [name for name in ("mean", "std") if name not in words]
-    if missing:
-        raise CardError(
-            f"nothing says how pixels become this model's {_range(tensor)} input "
-            f"({' and '.join(missing)}). {_USUAL}"
-        )
-    spec = InputSpec(height, width, **words)
-    if spec.channels != channels:
-        raise CardError(f"{spec.color!r} has {spec.channels} channels, but the model takes {channels}")
-    return spec
-
-
-def _raw_pixels(tensor: Tensor) -> tuple[float, float]:
-    """The mean and std under which a pixel arrives in a uint8 tensor unchanged.
-
-    That is what the TFLite Task Library feeds. Metadata of a quantized model states the normalization of
-    training, which its scale and zero point undo again.
-    """
-    if not len(tensor.scale):
-        return 0.0, 1.0
-    return float(tensor.zero_point[0]), 1.0 / float(tensor.scale[0])
-
-
-def _about_raw_pixels(tensor: Tensor, facts: TensorFacts | None) -> list[str]:
-    """What to say about feeding pixels as they are; nothing where the metadata comes to the same."""
-    said = "the uint8 input takes pixels as they are, 0..255"
-    if facts is None or not facts.mean:
-        return [f"{said} (--mean and --std otherwise)"]
-    zero, inverse_scale = _raw_pixels(tensor)
-    pairs = zip(facts.mean, facts.std * len(facts.mean) if len(facts.std) == 1 else facts.std, strict=False)
-    apart = max(
-        abs((pixel - mean) / std * inverse_scale + zero - pixel) for mean, std in pairs for pixel in (0, 255)
-    )
-    if apart <= 2:  # half a step of rounding, and a mean of 127.5 against a zero point of 128
-        return []
-    numbers = f"--mean {_comma(facts.mean)} --std {_comma(facts.std)}"
-    return [
-        f"{said}, as the TFLite Task Library feeds them; its metadata would feed something else ({numbers})"
-    ]
-
-
-def _comma(numbers: Sequence[float]) -> str:
-    return ",".join(f"{number:g}" for number in numbers)
-
-
-def _labels(
-    classes: int, path: Path, facts: TensorFacts | None, given: Given, assumptions: list[str]
-) -> tuple[str, ...]:
-    if given.labels is not None:
-        return label_files.read(given.labels)
-    entries = archive.read_entries(path)
-    named = facts.label_file.name if facts is not None and facts.label_file is not None else None
-    if named is not None and named not in entries:
-        raise CardError(
-            f"its metadata names the label file {named!r}, which is not behind the model. Give --labels."
-        )
-    name = named or label_files.only_text_file(entries)
-    if name is None:
-        assumptions.append("the classes have no names (--labels FILE gives them)")
-        return label_files.unnamed(classes)
-    if named is None:
-        assumptions.append(
-            f"labels are those of {name!r}, the only text file behind the model (--labels otherwise)"
-        )
-    return label_files.parse(entries[name], f"{path}/{name}")
 
 
 def _kind_of_scores(graph: Graph, output: int, assumptions: list[str]) -> str:
     """What a classifier's scores are, from the operator that makes them."""
-    producer = {tensor: op for op in graph.ops for tensor in op.outputs}
-    op = producer.get(output)
-    for _ in graph.ops:  # as many steps as there are operators, so that no cycle holds us
-        if op is None or op.kind not in _PASSES_ON:
-            break
-        op = producer.get(op.inputs[0])
-    if op is not None and op.kind in _MAKES_PROBABILITIES:
+    operator, _ = origin(graph, output)
+    if operator is not None and operator.kind in MAKES_PROBABILITIES:
         return "probabilities"
-    made = op.label if op is not None else "the input"
+    made = operator.label if operator is not None else "the input"
     assumptions.append(f"scores are logits, since they come from {made}: softmax is applied")
     return "logits"
-
-
-def _listed(tensors: Sequence[Tensor]) -> str:
-    return ", ".join(
-        f"{tensor.name!r} {tensor.dtype} {tuple(tensor.shape_signature or tensor.shape)}"
-        for tensor in tensors
-    )
-
-
-def _range(tensor: Tensor) -> str:
-    """The dtype, and of a quantized tensor the real numbers it can hold, which betray the normalization."""
-    if tensor.dtype not in ("int8", "uint8", "int16") or len(tensor.scale) != 1:
-        return tensor.dtype
-    half = 2 ** (8 * (2 if tensor.dtype == "int16" else 1) - 1)
-    low, high = (0, 2 * half - 1) if tensor.dtype == "uint8" else (-half, half - 1)
-    scale, zero = float(tensor.scale[0]), int(tensor.zero_point[0])
-    return f"{tensor.dtype} ({(low - zero) * scale:.3g}..{(high - zero) * scale:.3g})"

@@ -7,8 +7,8 @@ import pytest
 from edgecnn.card import Card, InputSpec, attach
 from edgecnn.errors import CardError, DataError, ModelError
 from edgecnn.graph import read
+from edgecnn.runtime.given import Given
 from edgecnn.runtime.meaning import understand
-from edgecnn.runtime.stranger import Given
 
 LABELS = ("red", "green", "blue")
 CARD = Card("c", "classification", InputSpec(8, 6, "bgr", "crop", (1.0,), (2.0,)), LABELS, lineage=("made",))

@@ -12,8 +12,9 @@ from edgecnn.errors import CardError, DataError, ModelError
 from edgecnn.graph import read
 from edgecnn.image import lookup
 from edgecnn.metadata import AssociatedFile, TensorFacts
-from edgecnn.runtime import stranger
-from edgecnn.runtime.stranger import Given, card_of, image_size
+from edgecnn.runtime.given import Given
+from edgecnn.runtime.stranger import card_of
+from edgecnn.runtime.stranger_input import image_size, input_words
 
 UNIT = {"mean": 0, "std": 255}
 
@@ -192,10 +193,11 @@ def test_two_outputs_are_refused_with_their_names_and_shapes(card):
         card(output_names=("a", "b"))
 
 
-@pytest.mark.parametrize("task", ["detection", "levitation"])
-def test_another_task_needs_a_card(card, task):
-    with pytest.raises(ModelError, match=f"reads classification, not '{task}'; give the card"):
-        card(Given(task=task, **UNIT))
+def test_another_task_needs_a_card(card):
+    with pytest.raises(
+        ModelError, match="reads classification and detection, not 'levitation'; give the card"
+    ):
+        card(Given(task="levitation", **UNIT))
 
 
 def test_a_single_score_is_no_choice_of_classes(card):
@@ -276,4 +278,4 @@ def test_the_name_of_a_stranger_is_its_files(card):
 
 def test_given_names_the_fields_of_an_input():
     given = Given(mean=1, fit="crop", resize="corner", labels=["a"])
-    assert stranger.input_words(given) == {"mean": 1, "fit": "crop", "resize": "corner"}
+    assert input_words(given) == {"mean": 1, "fit": "crop", "resize": "corner"}
