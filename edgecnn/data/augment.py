@@ -119,7 +119,14 @@ def augment(batch: Pixels, how: Augment, random: np.random.Generator) -> Pixels:
 
     Returns:
         (n, h, w, c) uint8, new.
+
+    Raises:
+        DataError: `how` asks for mosaics.
     """
+    if how.mosaic:
+        raise DataError(
+            f"augment: mosaic is {how.mosaic}, but four images in one have no one label. Set it to 0."
+        )
     count, height, width, _ = batch.shape
     matrices = placements(how, count, (width, height), random)
     looks = random.random((count, 3)) * 2 - 1

@@ -27,13 +27,15 @@ MOST_BOXES: Final = 256
 """Boxes of a mosaic, unless single images already have more."""
 
 GONE: Final = 0.1
-"""A box of which less than this share is left is no box any more."""
+"""A box of whose width or height less than this share is left is no box any more: such strips have none in
+hand-made truth either."""
 
 PARTIAL: Final = 0.4
-"""One of which less than this is left is ignored: too little to be learned, too much to be background."""
+"""A box of whose area less than this share is left is ignored: too little to be learned as the object, too
+much to be learned as background."""
 
 LEAST_SIDE: Final = 2.0
-"""Pixels: a box that is narrower is ignored likewise."""
+"""Pixels: a narrower box is ignored likewise."""
 
 CENTRE: Final = (0.3, 0.7)
 """Where the four tiles of a mosaic meet, as a share of each side."""
@@ -186,12 +188,14 @@ def _boxes(truths: Truths, tiles: _Tiles, holes: Windows, rows: int) -> Truths:
     given = truths[tiles.source].astype(np.float64)
     label, whole = given[:, :, 0], _moved(given[:, :, 1:], tiles.matrix)
     seen = _within(whole, tiles.window[:, None])
-    left = (_area(seen) - _area(_within(seen, holes[tiles.output][:, None]))) / np.maximum(_area(whole), 1e-9)
-    side = (seen[:, :, 2:] - seen[:, :, :2]).min(2, initial=np.inf)
-    is_doubtful = (left < PARTIAL) | (side < LEAST_SIDE)
-    label = np.where(is_doubtful & (label >= 0), -2 - label, label)
+    covered = _within(seen, holes[tiles.output][:, None])
+    sides, all_sides = _sides(seen), np.maximum(_sides(whole), 1e-9)
+    left = (sides.prod(2) - _sides(covered).prod(2)) / all_sides.prod(2)
+    is_doubtful = (left < PARTIAL) | (sides < LEAST_SIDE).any(2)
+    is_left = (left > 0) & (sides >= GONE * all_sides).all(2)
     kept = np.zeros((count, 4, most), bool)
-    kept[tiles.output, tiles.part] = (label != -1) & (left >= GONE) & (side > 0)
+    kept[tiles.output, tiles.part] = (label != -1) & is_left
+    label = np.where(is_doubtful & (label >= 0), -2 - label, label)
     found = np.full((count, 4, most, 5), PADDING, np.float32)
     found[tiles.output, tiles.part] = np.concatenate([label[:, :, None], seen], 2)
     return _packed(found.reshape(count, 4 * most, 5), kept.reshape(count, 4 * most), rows)
@@ -219,14 +223,14 @@ def _within(boxes: Floats, windows: npt.NDArray[np.int64] | Floats) -> Floats:
     return np.clip(boxes, low, high)
 
 
-def _area(boxes: Floats) -> Floats:
-    sides = boxes[..., 2:] - boxes[..., :2]
-    return np.asarray(sides[..., 0] * sides[..., 1])
+def _sides(boxes: Floats) -> Floats:
+    """Widths and heights (…, 2) of boxes (…, 4)."""
+    return np.asarray(boxes[..., 2:] - boxes[..., :2])
 
 
 def _packed(boxes: Truths, kept: npt.NDArray[np.bool_], rows: int) -> Truths:
     """The kept boxes in their order, (b, rows, 5); the largest of them where there are more than rows."""
-    sizes = np.where(kept, _area(boxes[:, :, 1:].astype(np.float64)), -1)
+    sizes = np.where(kept, _sides(boxes[:, :, 1:].astype(np.float64)).prod(2), -1)
     for image in np.flatnonzero(kept.sum(1) > rows):
         kept[image, np.argsort(-sizes[image], kind="stable")[rows:]] = False
     order = np.argsort(~kept, axis=1, kind="stable")[:, :rows]

@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgecnn.data.augment import Augment, augment, move, placements
+from edgecnn.data.augment import Augment, augment, move, placements, recolour
 from edgecnn.errors import DataError
 
 EVERYTHING = Augment(True, 0.2, (0.7, 1.5), 20, 0.2, 0.3, 0.4, 0.3)
@@ -78,10 +78,29 @@ def test_shifts_reach_the_stated_share_to_every_side_and_not_further():
     assert (down.min(), down.max()) == (-4, 4)
 
 
+def test_images_turned_upside_down_are_half_of_them_whatever_else_is_mirrored():
+    batch = noise(800, 6, 5, 3)
+    out = augment(batch, Augment(flip=True, upside_down=True), rng())
+    ways = batch, batch[:, :, ::-1], batch[:, ::-1], batch[:, ::-1, ::-1]
+    found = np.stack([(out == way).all((1, 2, 3)) for way in ways])
+    assert (found.sum(0) == 1).all()
+    assert found.sum(1) == pytest.approx(200, abs=40)
+
+
+@pytest.mark.parametrize(("width", "turns"), [(6, (0, 1, 2, 3)), (5, (0, 2))])
+def test_quarter_turns_are_exact_and_keep_the_shape(width, turns):
+    batch = noise(800, 6, width, 3)
+    out = augment(batch, Augment(quarter_turns=True), rng())
+    found = np.stack([(out == np.rot90(batch, turn, (1, 2))).all((1, 2, 3)) for turn in turns])
+    assert (found.sum(0) == 1).all()
+    assert found.sum(1) == pytest.approx(800 / len(turns), abs=50)
+
+
 @pytest.mark.parametrize("channels", [1, 3])
-def test_whole_pixel_moves_agree_with_the_general_way(channels):
+@pytest.mark.parametrize("upside_down", [False, True])
+def test_whole_pixel_moves_agree_with_the_general_way(channels, upside_down):
     batch = noise(64, 10, 14, channels)
-    how = Augment(flip=True, shift=0.3)
+    how = Augment(flip=True, shift=0.3, upside_down=upside_down)
     assert np.array_equal(augment(batch, how, rng(9)), move(batch, placements(how, 64, (14, 10), rng(9))))
 
 
@@ -131,6 +150,15 @@ def test_contrast_keeps_mid_grey_and_saturation_keeps_grey():
     assert abs(augment(grey, Augment(saturation=1.0), rng()).astype(int) - grey).max() <= 1
 
 
+def test_a_third_of_the_colour_circle_exchanges_the_channels_and_grey_stays_grey():
+    batch = noise(2, 8, 8, 3)
+    batch[:, 0] = 77
+    out = batch.copy()
+    recolour(out, Augment(hue=1 / 3), np.zeros((2, 3)), np.array([1.0, -1.0]))
+    assert abs(out[0].astype(int) - np.roll(batch[0], 1, 2)).max() <= 1
+    assert abs(out[1].astype(int) - np.roll(batch[1], -1, 2)).max() <= 1
+
+
 def test_bright_pixels_saturate_and_never_wrap():
     out = augment(np.full((100, 2, 2, 3), 250, np.uint8), Augment(brightness=1.0), rng())
     lighter = out[out >= 250]
@@ -152,6 +180,8 @@ def test_a_cutout_is_one_grey_square_of_the_stated_side():
         ({"shift": -0.1}, r"shift must be in 0\.\.1, not -0\.1"),
         ({"cutout": 2}, "cutout"),
         ({"rotate_deg": float("nan")}, "rotate_deg"),
+        ({"hue": 0.6}, r"hue must be in 0\.\.0\.5, not 0\.6"),
+        ({"mosaic": 1.1}, r"mosaic must be in 0\.\.1"),
         ({"scale": (0, 1)}, "scale"),
         ({"scale": (2, 1)}, "scale"),
         ({"scale": (1, 1, 1)}, "scale"),
@@ -161,6 +191,11 @@ def test_a_cutout_is_one_grey_square_of_the_stated_side():
 def test_impossible_amounts_are_refused_by_name(fields, message):
     with pytest.raises(DataError, match=message):
         Augment(**fields)
+
+
+def test_a_mosaic_of_images_that_have_one_label_each_is_refused():
+    with pytest.raises(DataError, match=r"mosaic is 0\.5, but four images in one have no one label"):
+        augment(noise(0, 8, 8, 3), Augment(mosaic=0.5), rng())
 
 
 def test_a_recipe_can_keep_it_as_json():
@@ -173,3 +208,14 @@ def test_small_images_move_by_whole_pixels_and_large_ones_freely():
     assert not small.moves_freely
     assert large.moves_freely
     assert large.recolours
+
+
+def test_detection_is_not_turned_and_small_images_make_no_mosaics():
+    for size in ((32, 32), (256, 320)):
+        how = Augment.for_boxes(*size)
+        assert how.flip
+        assert how.recolours
+        assert how.rotate_deg == 0
+        assert not how.upside_down
+    assert Augment.for_boxes(64, 96).mosaic == 0
+    assert Augment.for_boxes(96, 96).mosaic > 0
