@@ -1,0 +1,249 @@
+"""From output tensors to candidates: boxes in prepared pixels with a score and a label, best first.
+
+One reader for each form of output that gives a box for each cell or row; `edgecnn.tasks.detection.centroids`
+reads coarse grids. Readers take the outputs by role and the checked options, drop what is below the threshold
+before anything is computed with it, and know nothing of suppression or of the original image.
+"""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from edgecnn.errors import CardError, ModelError
+from edgecnn.image import Array
+from edgecnn.tasks.detection.settings import Settings, anchors_of
+
+MOST_CANDIDATES: Final = 1000
+"""Of all answers over the threshold, as many best ones are looked at (as in Detectron and torchvision)."""
+
+_FARTHEST: Final = 1e6
+"""Prepared pixels, or anchors, that a box can be away: no image is as large, and nothing overflows."""
+
+_LARGEST_EXPONENT: Final = 10.0
+"""A box is at most exp(10) = 22,000 anchors wide: more than any image, and nothing overflows."""
+
+_ALMOST: Final = 0.05
+"""By which probabilities may leave [0, 1]: the range of an 8-bit output is rounded to its steps."""
+
+
+class Candidates(NamedTuple):
+    """n possible answers, best first; of equal scores, the earlier cell or row, then the lower label.
+
+    Attributes:
+        xyxy: (n, 4) float64, in prepared pixels; may reach out of the image; right may lie left of left.
+        score: (n,) float32 in [0, 1].
+        label_id: (n,) int64.
+    """
+
+    xyxy: Array
+    score: Array
+    label_id: Array
+
+
+def from_anchors(outputs: Mapping[str, Array], said: Settings) -> Candidates:
+    """Read codes relative to one square anchor for each cell (Liu et al., 2016, SSD; y first, as MediaPipe).
+
+    Args:
+        outputs: boxes (n, 4), scores (n, c).
+        said: the card's options.
+
+    Raises:
+        CardError: the shapes do not fit the card.
+        ModelError: an output is not a number.
+    """
+    anchors, codes, scores = anchors_of(said), outputs["boxes"], outputs["scores"]
+    wanted = (len(anchors), said.labels)
+    if scores.shape != wanted or codes.shape != (len(anchors), 4):
+        raise CardError(
+            f"boxes {codes.shape} and scores {scores.shape} came out, but {said.width} x {said.height} "
+            f"pixels with strides {list(said.strides)} and {said.labels} labels give {(len(anchors), 4)} and "
+            f"{wanted}. The card belongs to another model, or its roles are mixed up."
+        )
+    row, score, label_id = _best(scores, said)
+    code = _numbers(codes[row]) / said.scale_yxhw
+    cell = anchors[row]
+    side = cell[:, 2:]
+    center = cell[:, 1::-1] + code[:, :2].clip(-_FARTHEST, _FARTHEST) * side
+    half = 0.5 * side * np.exp(code[:, 2:].clip(-_LARGEST_EXPONENT, _LARGEST_EXPONENT))
+    return Candidates(_yx_to_xy(np.concatenate([center - half, center + half], axis=1)), score, label_id)
+
+
+def from_yolov8(outputs: Mapping[str, Array], said: Settings) -> Candidates:
+    """Read rows of box and class scores, (4 + c, n) or (n, 4 + c), as YOLOv8 and its kin are exported.
+
+    Raises:
+        CardError: the shape does not fit the labels, or probabilities are none.
+        ModelError: an output is not a number.
+    """
+    found, columns = outputs["predictions"], 4 + said.labels
+    if found.ndim != 2 or columns not in found.shape:
+        raise CardError(
+            f"predictions {found.shape} came out, but {said.labels} labels give ({columns}, n) or "
+            f"(n, {columns}). {_labels_hint(found, 4)}"
+        )
+    rows = found.T if found.shape[0] == columns else found
+    row, score, label_id = _best(rows[:, 4:], said)
+    return Candidates(_around_center(rows[row, :4], said), score, label_id)
+
+
+def from_yolov5(outputs: Mapping[str, Array], said: Settings) -> Candidates:
+    """Read rows of box, objectness and class scores, (n, 5 + c), as YOLOv5 and its kin are exported.
+
+    The score is objectness times class score.
+
+    Raises:
+        CardError: the shape does not fit the labels, or probabilities are none.
+        ModelError: an output is not a number.
+    """
+    rows, columns = outputs["predictions"], 5 + said.labels
+    if rows.ndim != 2 or rows.shape[1] != columns:
+        raise CardError(
+            f"predictions {rows.shape} came out, but {said.labels} labels give (n, {columns}). "
+            f"{_labels_hint(rows, 5)}"
+        )
+    _check(rows[:, 4:], said)
+    # no class score is above 1: where the object is too unlikely, so is every class of it
+    likely = np.flatnonzero(rows[:, 4] >= said.cut)
+    product = probabilities(rows[likely, 4:5], said) * probabilities(rows[likely, 5:], said)
+    inside, score, label_id = _strongest(product, product, said)
+    return Candidates(_around_center(rows[likely[inside], :4], said), score, label_id)
+
+
+def from_postprocess(outputs: Mapping[str, Array], said: Settings) -> Candidates:
+    """Read what the operator TFLite_Detection_PostProcess gives.
+
+    Args:
+        outputs: boxes (n, 4) ymin, xmin, ymax, xmax in [0, 1]; classes (n,); scores (n,);
+            count (1,) or absent.
+        said: the card's options.
+
+    Raises:
+        CardError: the shapes do not fit each other, or a class is none of the labels.
+        ModelError: an output is not a number.
+    """
+    boxes, classes, scores = outputs["boxes"], outputs["classes"].reshape(-1), outputs["scores"].reshape(-1)
+    if boxes.shape != (len(scores), 4) or len(classes) != len(scores):
+        raise CardError(
+            f"boxes {boxes.shape}, classes {classes.shape} and scores {scores.shape} came out; "
+            "they must be (n, 4), (n,) and (n,). The card's roles are mixed up."
+        )
+    valid = _count(outputs["count"], len(scores)) if "count" in outputs else len(scores)
+    row, score, _ = _best(scores[:valid, None], said)
+    number = _numbers(classes[row]) - said.label_base
+    label_id = number.astype(np.int64)
+    wrong = np.flatnonzero((label_id != number) | (label_id < 0) | (label_id >= said.labels))
+    if len(wrong):
+        raise CardError(_about_class(float(classes[row[wrong[0]]]), said))
+    corners = _numbers(boxes[row]).clip(-_FARTHEST, _FARTHEST)
+    corners = corners * (said.height, said.width, said.height, said.width)
+    return Candidates(_yx_to_xy(corners), score, label_id)
+
+
+def probabilities(raw: Array, said: Settings) -> Array:
+    """Raw scores as float32 in [0, 1]."""
+    if said.scores == "probabilities":
+        return np.asarray(raw, np.float32).clip(0, 1)
+    # double: the same float32 comes out on every machine; exp(700) is the largest that it holds
+    likely = 1 / (1 + np.exp(-np.asarray(raw, np.float64).clip(-700, 700)))
+    return np.asarray(likely, np.float32)
+
+
+def _best(raw: Array, said: Settings) -> tuple[Array, Array, Array]:
+    """Row, score and label of the best of (n, c) raw scores."""
+    if not _check(raw, said):
+        nothing = np.arange(0)
+        return nothing, np.zeros(0, np.float32), nothing
+    return _strongest(raw, None, said)
+
+
+def _strongest(raw: Array, score: Array | None, said: Settings) -> tuple[Array, Array, Array]:
+    """Row, score and label of those at or over the threshold, best first, at most `MOST_CANDIDATES`.
+
+    Args:
+        raw: (n, c), finite; the higher, the better.
+        score: (n, c) where `raw` has been turned into probabilities already.
+        said: the card's options.
+    """
+    flat = raw.reshape(-1)
+    place = np.flatnonzero(flat >= (said.cut if score is None else said.threshold * (1 - 1e-6)))
+    found = flat[place]
+    if len(place) > MOST_CANDIDATES:
+        last = np.partition(found, -MOST_CANDIDATES)[-MOST_CANDIDATES]
+        better, equal = np.flatnonzero(found > last), np.flatnonzero(found == last)
+        # 8-bit scores tie by the dozen; the earlier cell wins, whatever order partition leaves
+        keep = np.sort(np.concatenate([better, equal[: MOST_CANDIDATES - len(better)]]))
+        place, found = place[keep], found[keep]
+    likely = probabilities(found, said) if score is None else np.asarray(found, np.float32)
+    enough = np.flatnonzero(likely >= np.float32(said.threshold))
+    order = enough[np.argsort(-likely[enough], kind="stable")]
+    row, label_id = np.divmod(place[order], raw.shape[1])
+    return row, likely[order], label_id
+
+
+def _check(raw: Array, said: Settings) -> bool:
+    """Whether any raw score may be an answer. One pass over them, which also finds what is no number."""
+    if not raw.size:
+        return False
+    highest = float(raw.max())  # NaN where there is one
+    if not np.isfinite(highest) and highest != -np.inf:
+        raise ModelError("scores are not finite (NaN or infinity). The weights are damaged.")
+    if said.scores == "probabilities" and highest > 1 + _ALMOST:
+        raise CardError(
+            f"a score is {highest:.4g}, but probabilities lie in 0..1. Set the card's option scores to "
+            "logits if a sigmoid is still to come; otherwise the roles are mixed up."
+        )
+    return highest >= said.cut
+
+
+def _numbers(found: Array) -> Array:
+    numbers = np.asarray(found, np.float64)
+    if np.isnan(numbers).any():
+        raise ModelError("boxes are not numbers (NaN). The weights are damaged.")
+    return numbers
+
+
+def _around_center(cxcywh: Array, said: Settings) -> Array:
+    numbers = _numbers(cxcywh).clip(-_FARTHEST, _FARTHEST)
+    if said.boxes == "normalized":
+        numbers = numbers * (said.width, said.height, said.width, said.height)
+    center, half = numbers[:, :2], 0.5 * numbers[:, 2:]
+    return np.concatenate([center - half, center + half], axis=1)
+
+
+def _yx_to_xy(corners: Array) -> Array:
+    return corners[:, (1, 0, 3, 2)]
+
+
+def _count(found: Array, rows: int) -> int:
+    count = _numbers(found).reshape(-1)
+    if count.size != 1 or not 0 <= count[0] <= rows or count[0] != int(count[0]):
+        raise CardError(
+            f"count says {' '.join(f'{one:g}' for one in count[:4])}, but there are {rows} rows. "
+            "The card's roles are mixed up."
+        )
+    return int(count[0])
+
+
+def _labels_hint(found: Array, before: int) -> str:
+    if found.ndim != 2:
+        return "Another decode reads this model."
+    several = " or ".join(str(side - before) for side in sorted(set(found.shape)) if side > before)
+    return f"Give {several} labels, or another decode."
+
+
+def _about_class(number: float, said: Settings) -> str:
+    low, high = said.label_base, said.label_base + said.labels - 1
+    if number != int(number):
+        return f"class {number:g} is no whole number. The card's roles are mixed up: are these the scores?"
+    advice = {low - 1: 0, high + 1: 1}.get(int(number))
+    if advice is not None and advice != said.label_base:
+        return (
+            f"class {number:g}, but {said.labels} labels with label_base {low} are numbered {low}..{high}. "
+            f"Set the option label_base to {advice} if the first label is class {advice}; else give more "
+            "labels."
+        )
+    return (
+        f"class {number:g}, but {said.labels} labels with label_base {low} are numbered {low}..{high}. "
+        "Give a label file with a line for every class."
+    )
