@@ -11,9 +11,8 @@ dropped, not blended; EXIF orientation is applied; of several frames, the first 
 
 import re
 import struct
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import cv2
 import numpy as np
@@ -84,6 +83,36 @@ def decode(data: bytes, name: str) -> Image:
         raise DataError(f"{name}: the image's header is damaged. Copy it again or remove it.") from None
 
 
+def size_wh(start: bytes, name: str) -> tuple[int, int] | None:
+    """Width and height that an image will have when it is read, from the start of its file.
+
+    Args:
+        start: the first bytes of the file; 64 kB are nearly always enough.
+        name: what to call it in an error.
+
+    Returns:
+        Pixels, upright as `decode` gives them; None where `start` ends before they are said.
+
+    Raises:
+        DataError: not an image that can be read, or its header is damaged.
+    """
+    header = next((read_header for magic, read_header in _HEADERS.items() if start.startswith(magic)), None)
+    if header is None:
+        raise DataError(
+            f"{name}: not an image that can be read (starts with {start[:4].hex(' ')}). "
+            "Use JPEG, PNG, BMP, PGM, PPM or WebP."
+        )
+    try:
+        width, height = header(start, whole=False)
+    except (_CutShort, struct.error, IndexError):
+        return None
+    except _Damaged:
+        width = height = 0
+    if width < 1 or height < 1:
+        raise DataError(f"{name}: the image's header is damaged. Copy it again or remove it.")
+    return width, height
+
+
 def _pixels(data: bytes, name: str) -> Image:
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
@@ -125,15 +154,22 @@ class _Damaged(Exception):  # noqa: N818
     """The header makes no sense."""
 
 
-# Each function below reads a header: (width, height) in pixels. It raises _CutShort, struct.error or
-# IndexError where the file ends too early, _Damaged where the header makes no sense.
+class _Header(Protocol):
+    """Reads a header: (width, height) in pixels.
+
+    It raises _CutShort, struct.error or IndexError where the file ends too early, _Damaged where the header
+    makes no sense. Unless `data` is the whole file, only what says the size need be there.
+    """
+
+    def __call__(self, data: bytes, whole: bool = True) -> tuple[int, int]: ...
 
 
-def _jpeg(data: bytes) -> tuple[int, int]:
+def _jpeg(data: bytes, whole: bool = True) -> tuple[int, int]:
     """ITU-T T.81, annex B: segments up to the first scan; then entropy-coded data, where FF D9 is the end."""
     size = None
+    on_side = False
     at = 2
-    while True:
+    while size is None or whole:
         at = data.find(b"\xff", at)  # stray bytes between segments are forgiven by every decoder
         if at < 0:
             raise _CutShort
@@ -147,24 +183,38 @@ def _jpeg(data: bytes) -> tuple[int, int]:
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # frame header, any coding process
             height, width = struct.unpack_from(">HH", data, at + 5)
             size = (width, height)
+        if marker == 0xE1 and data[at + 4 : at + 10] == b"Exif\0\0":
+            on_side = _on_side(data[at + 10 : at + 2 + struct.unpack_from(">H", data, at + 2)[0]])
         if marker == 0xDA:
             break
         at += 2 + struct.unpack_from(">H", data, at + 2)[0]
     if size is None:
         raise _Damaged
-    if data.rfind(b"\xff\xd9", at) < 0:
+    if whole and data.rfind(b"\xff\xd9", at) < 0:
         raise _CutShort
-    return size
+    return size[::-1] if on_side else size
 
 
-def _png(data: bytes) -> tuple[int, int]:
+def _on_side(exif: bytes) -> bool:
+    """Whether EXIF's orientation (tag 0x112 of a TIFF's first directory) exchanges width and height."""
+    order = {b"II": "<", b"MM": ">"}.get(exif[:2], "")
+    try:
+        (first,) = struct.unpack_from(f"{order}I", exif, 4)
+        (count,) = struct.unpack_from(f"{order}H", exif, first)
+        entries = (struct.unpack_from(f"{order}HHIH", exif, first + 2 + 12 * i) for i in range(count))
+        return any(tag == 0x112 and 5 <= value <= 8 for tag, _, _, value in entries)
+    except struct.error:
+        return False  # damaged: OpenCV does not turn it either
+
+
+def _png(data: bytes, whole: bool = True) -> tuple[int, int]:
     """W3C PNG, 5: chunks of length, kind, content, checksum; the first holds the size, the last is IEND.
 
     All lengths are checked: for a damaged one, OpenCV 5.0 sets aside 4 GB before it finds nothing there.
     """
     at = 8
     kind = b""
-    while kind != b"IEND":
+    while whole and kind != b"IEND":
         length, kind = struct.unpack_from(">I4s", data, at)
         if at == 8 and kind != b"IHDR":
             raise _Damaged
@@ -175,7 +225,7 @@ def _png(data: bytes) -> tuple[int, int]:
     return width, height
 
 
-def _bmp(data: bytes) -> tuple[int, int]:
+def _bmp(data: bytes, whole: bool = True) -> tuple[int, int]:
     """BITMAPFILEHEADER, then BITMAPCOREHEADER (12 bytes) or BITMAPINFOHEADER and its successors."""
     start, kind = struct.unpack_from("<II", data, 10)
     if kind == 12:
@@ -184,18 +234,18 @@ def _bmp(data: bytes) -> tuple[int, int]:
     else:
         width, height, _, bits, compression = struct.unpack_from("<iiHHI", data, 18)
     height = abs(height)  # negative: stored top row first
-    if compression in (0, 3) and start + (width * bits + 31) // 32 * 4 * height > len(data):
+    if whole and compression in (0, 3) and start + (width * bits + 31) // 32 * 4 * height > len(data):
         raise _CutShort
     return width, height
 
 
-def _pnm(data: bytes) -> tuple[int, int]:
+def _pnm(data: bytes, whole: bool = True) -> tuple[int, int]:
     """Netpbm pgm(5), ppm(5)."""
     width, height, highest, start = _pnm_header(data)
     values = width * height * (3 if data[1:2] in b"36" else 1)
     binary = data[1:2] in b"56"
     # as text, each value takes a space and a digit
-    if len(data) < start + (1 + values * (1 if highest < 256 else 2) if binary else 2 * values):
+    if whole and len(data) < start + (1 + values * (1 if highest < 256 else 2) if binary else 2 * values):
         raise _CutShort
     return width, height
 
@@ -217,11 +267,11 @@ _PNM_HEADER = re.compile((_PNM_GAP + rb"(\d{1,9})") * 3 + rb"(?=\s)")
 _PNM_BEGINNING = re.compile(rb"[\s\d]*(#[^\n]*\n[\s\d]*)*(#[^\n]*)?")
 
 
-def _webp(data: bytes) -> tuple[int, int]:
+def _webp(data: bytes, whole: bool = True) -> tuple[int, int]:
     """Google's WebP container specification; RFC 6386, 9.1 (VP8); the lossless bitstream's header (VP8L)."""
     if data[8:12] != b"WEBP":
         raise _Damaged
-    if struct.unpack_from("<I", data, 4)[0] + 8 > len(data):
+    if whole and struct.unpack_from("<I", data, 4)[0] + 8 > len(data):
         raise _CutShort
     kind = data[12:16]
     if kind == b"VP8X":
@@ -235,7 +285,7 @@ def _webp(data: bytes) -> tuple[int, int]:
     raise _Damaged
 
 
-_HEADERS: dict[bytes, Callable[[bytes], tuple[int, int]]] = {
+_HEADERS: dict[bytes, _Header] = {
     b"\xff\xd8\xff": _jpeg,
     b"\x89PNG\r\n\x1a\n": _png,
     b"BM": _bmp,

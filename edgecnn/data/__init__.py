@@ -3,6 +3,8 @@
     open_dataset("photos/")                    a folder for each class, with or without train, val, test
     open_dataset("photos.zip", split="test")   the same in a zip or tar archive, read in place
     open_dataset("drawn:7?size=96x96")         scenes drawn with seed 7 (see `edgecnn.data.drawn`)
+    open_dataset("cells.zip", task="detection")    boxes: Pascal VOC, COCO JSON or YOLO, as `voc`, `coco`,
+                                               `yolo` say; `write` writes all three
 
 What a data set is says `edgecnn.data.dataset`; how one is divided, `edgecnn.data.splits`.
 """
@@ -11,24 +13,31 @@ from collections.abc import Mapping
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from edgecnn.data.dataset import Dataset
+from edgecnn.data.storage import Place
 from edgecnn.errors import DataError
 
 
 class Format(Protocol):
     """What the module of a format offers."""
 
-    def recognizes(self, path: str) -> bool:
-        """Whether `path` looks like this format."""
+    TASKS: tuple[str, ...]
+    """The tasks it can serve, the most natural one first."""
 
-    def read(self, path: str, *, task: str) -> Mapping[str, Dataset]:
+    def recognizes(self, place: Place) -> bool:
+        """Whether what lies there looks like this format."""
+
+    def read(self, place: Place, *, task: str) -> Mapping[str, Dataset]:
         """The data set of each split ("train", "val", "test"), or of "" where it comes in one piece."""
 
 
 FORMATS: dict[str, str] = {
     "drawn": "edgecnn.data.drawn.stills",
+    "coco": "edgecnn.data.coco",
+    "voc": "edgecnn.data.voc",
+    "yolo": "edgecnn.data.yolo",
     "folder": "edgecnn.data.folder",
 }
 """The module (a `Format`) of each format, imported when used; tried in this order."""
@@ -93,36 +102,44 @@ def training_splits(
 
 def split_names(path: str | Path, format: str | None = None) -> tuple[str, ...]:  # noqa: A002
     """The splits that a data set comes with: some of train, val, test; () where it comes in one piece."""
-    return tuple(name for name in open_parts(path, format) if name)
+    return tuple(name for name in open_parts(path, format, task=None) if name)
 
 
 def open_parts(
     path: str | Path,
     format: str | None = None,  # noqa: A002
     *,
-    task: str = "classification",
+    task: str | None = "classification",
 ) -> Mapping[str, Dataset]:
     """A data set as it came: the data set of each split, or of "" where it comes in one piece.
+
+    Args:
+        path: as for `open_dataset`.
+        format: likewise.
+        task: likewise; None is the one that its format serves first.
 
     Raises:
         DataError: as `open_dataset`.
     """
-    place = str(path)
-    if format is None:
-        formats = (_format(module) for module in FORMATS.values())
-        found = next((candidate for candidate in formats if candidate.recognizes(place)), None)
-        if found is None:
-            raise DataError(
-                f"{place}: there is no such file or folder. Give a folder, a .zip or .tar, or 'drawn'."
-            )
-        return found.read(place, task=task)
-    if format not in FORMATS:
-        raise DataError(f"{format!r} is not a format. Use {', '.join(FORMATS)}.")
-    return _format(FORMATS[format]).read(place, task=task)
+    place = Place(path)
+    found = _recognized(place) if format is None else _format(format)
+    return found.read(place, task=found.TASKS[0] if task is None else task)
 
 
-def _format(module: str) -> Format:
-    return import_module(module)
+def _recognized(place: Place) -> Format:
+    formats = map(_format, FORMATS)
+    found = next((candidate for candidate in formats if candidate.recognizes(place)), None)
+    if found is None:
+        raise DataError(
+            f"{place}: there is no such file or folder. Give a folder, a .zip or .tar, or 'drawn'."
+        )
+    return found
+
+
+def _format(name: str) -> Format:
+    if name not in FORMATS:
+        raise DataError(f"{name!r} is not a format. Use {', '.join(FORMATS)}.")
+    return cast(Format, import_module(FORMATS[name]))
 
 
 def _training(path: str | Path, parts: Mapping[str, Dataset], seed: int) -> tuple[Dataset, Dataset]:

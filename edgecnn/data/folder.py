@@ -12,11 +12,10 @@ import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from edgecnn import image_file
 from edgecnn.data.dataset import Dataset, Image, Sample
-from edgecnn.data.storage import Storage, open_storage
+from edgecnn.data.storage import Place, Storage
 from edgecnn.errors import DataError
 from edgecnn.results import Classes
 
@@ -25,6 +24,9 @@ SPLIT_OF = {
     "val": "val", "valid": "val", "validation": "val", "dev": "val",
     "test": "test", "testing": "test",
 }  # fmt: skip
+
+
+_HEADER_BYTES = 1 << 16  # cameras put a preview of up to 64 kB before the size; then the whole file is read
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,19 @@ class StoredImage:
         """See `edgecnn.data.dataset.ImageSource.read`."""
         return image_file.decode(self.read_bytes(), self.name)
 
+    def size_wh(self) -> tuple[int, int]:
+        """Width and height of what `read` gives, from the file's header alone.
+
+        Raises:
+            DataError: the file is gone, or no image.
+        """
+        start = self.storage.start(self.path, _HEADER_BYTES)
+        if (size := image_file.size_wh(start, self.name)) is not None:
+            return size
+        if (size := image_file.size_wh(self.read_bytes(), self.name)) is not None:
+            return size
+        raise DataError(f"{self.name}: truncated: ends in its header. Copy it again or remove it.")
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -68,12 +83,16 @@ class Layout:
     others: Mapping[str, int]
 
 
-def recognizes(path: str) -> bool:
-    """Whether `path` could be an image folder or an archive of one: whether it exists."""
-    return Path(path).exists()
+TASKS = ("classification",)
+"""What image folders can teach."""
 
 
-def read(path: str, *, task: str) -> dict[str, Dataset]:
+def recognizes(place: Place) -> bool:
+    """Whether this could be an image folder or an archive of one: whether it exists."""
+    return place.exists
+
+
+def read(place: Place, *, task: str) -> dict[str, Dataset]:
     """The data set of each split; of "" where the folder has no splits.
 
     Raises:
@@ -81,12 +100,12 @@ def read(path: str, *, task: str) -> dict[str, Dataset]:
             of class folders, or a class that the training split lacks; or `task` is not classification.
     """
     if task != "classification":
-        raise DataError(f"{path}: image folders hold classes; they cannot teach {task}.")
-    storage = open_storage(Path(path))
+        raise DataError(f"{place}: image folders hold classes; they cannot teach {task}.")
+    storage = place.storage
     layout = lay_out(storage)
     if len(layout.labels) < 2:
         raise DataError(
-            f"{path}: holds one class folder only ({layout.labels[0]!r}); there is nothing to tell apart. "
+            f"{place}: holds one class folder only ({layout.labels[0]!r}); there is nothing to tell apart. "
             "Make a folder for each class."
         )
     truths = tuple(Classes.truth(label_id, layout.labels) for label_id in range(len(layout.labels)))

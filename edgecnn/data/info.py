@@ -18,7 +18,7 @@ import numpy as np
 from edgecnn import image_file
 from edgecnn.data import alike, folder, open_parts
 from edgecnn.data.dataset import Dataset, Sample, label_ids
-from edgecnn.data.storage import open_storage
+from edgecnn.data.storage import Place
 from edgecnn.errors import DataError
 
 IMBALANCE = 3.0
@@ -232,9 +232,9 @@ def _named(groups: list[list[int]], names: list[str]) -> tuple[tuple[str, ...], 
 
 
 def _others(path: str | Path, format: str | None) -> Mapping[str, int]:  # noqa: A002
-    if format not in (None, "folder") or not folder.recognizes(str(path)):
+    if format not in (None, "folder") or not (place := Place(path)).exists:
         return {}
-    return folder.lay_out(open_storage(Path(path))).others
+    return folder.lay_out(place.storage).others
 
 
 def _warnings(info: DatasetInfo) -> list[str]:

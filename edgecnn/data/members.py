@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 from edgecnn.errors import DataError
 
-MAX_BYTES = 256 << 20
-"""The most that one file may hold: by an archive's directory, and when it is unpacked."""
+MAX_BYTES = 1 << 30
+"""The most that one file may hold: by an archive's directory, and when it is unpacked.
+
+COCO's own training annotations are one file of 450 MB.
+"""
 
 
 @dataclass(frozen=True)

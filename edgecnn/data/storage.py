@@ -7,6 +7,7 @@ into archives are left out.
 
 import os
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -32,6 +33,33 @@ class Storage(Protocol):
         Raises:
             DataError: the file is damaged, gone or larger than `MAX_BYTES`; names it.
         """
+
+    def start(self, path: str, count: int) -> bytes:
+        """The first `count` bytes of one listed file, or all, where it has fewer. Not checked for damage.
+
+        Raises:
+            DataError: the file is gone or cannot be unpacked; names it.
+        """
+
+
+class Place:
+    """Where a data set is said to be: its path or name, and its files, listed when a format first asks."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = str(path)
+
+    def __str__(self) -> str:
+        return self.path
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is such a file or folder."""
+        return Path(self.path).exists()
+
+    @cached_property
+    def storage(self) -> Storage:
+        """See `open_storage`; opened once, however many formats look at it."""
+        return open_storage(Path(self.path))
 
 
 def open_storage(path: Path) -> Storage:
@@ -61,6 +89,18 @@ def open_storage(path: Path) -> Storage:
     )
 
 
+def text(storage: Storage, path: str) -> str:
+    """A text file's content, UTF-8 with or without mark.
+
+    Raises:
+        DataError: it is something else.
+    """
+    try:
+        return storage.read(path).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise DataError(f"{storage.name}/{path}: not a text file in UTF-8. Save it as UTF-8.") from None
+
+
 class Folder:
     """A folder on disk. Symbolic links are followed: they are the owner's own."""
 
@@ -81,6 +121,14 @@ class Folder:
                 f"{self.path / path}: larger than {MAX_BYTES >> 20} MB. Remove it or make it smaller."
             )
         return data
+
+    def start(self, path: str, count: int) -> bytes:
+        """See `Storage.start`."""
+        try:
+            with (self.path / path).open("rb", buffering=0) as file:
+                return file.read(count)
+        except OSError as error:
+            raise DataError(f"{self.path / path}: cannot be read ({error.strerror})") from None
 
     def _walk(self) -> Iterable[str]:
         """Paths of files, and of folders with `/` at the end."""

@@ -66,6 +66,11 @@ class Tar:
             raise DataError(f"{self.name}/{path}: the archive ends inside it. Copy the archive again.")
         return data
 
+    def start(self, path: str, count: int) -> bytes:
+        """See `edgecnn.data.storage.Storage.start`."""
+        offset, size = self._members[path]
+        return os.pread(self._file, min(size, count), offset)
+
 
 def _plain(path: Path) -> IO[bytes]:
     file = path.open("rb")

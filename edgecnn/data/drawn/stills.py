@@ -15,6 +15,7 @@ from edgecnn.data.drawn.bodies import BALL, LABELS
 from edgecnn.data.drawn.picture import picture
 from edgecnn.data.drawn.sampling import still
 from edgecnn.data.drawn.scene import Coverage, Scene
+from edgecnn.data.storage import Place
 from edgecnn.errors import DataError
 from edgecnn.results import Classes, Result
 
@@ -27,17 +28,22 @@ _MOST = 10_000_000
 _SMALLEST, _LARGEST = 32, 2048
 
 
-def recognizes(path: str) -> bool:
+TASKS = ("classification", "detection", "segmentation", "regression")
+"""What scenes have truth for."""
+
+
+def recognizes(place: Place) -> bool:
     """Whether a name is `drawn`, with or without seed and options."""
-    return re.match(r"drawn($|[:?])", path) is not None
+    return re.match(r"drawn($|[:?])", place.path) is not None
 
 
-def read(path: str, *, task: str) -> dict[str, Dataset]:
+def read(place: Place, *, task: str) -> dict[str, Dataset]:
     """The three splits: see `edgecnn.data.drawn` for what a name can say.
 
     Raises:
         DataError: the name says something else, or scenes have no truth for `task`.
     """
+    path = place.path
     if task not in _TASKS:
         raise DataError(f"{path}: drawn scenes cannot teach {task}. They serve {', '.join(_TASKS)}.")
     seed, size_wh, counts = _parsed(path)

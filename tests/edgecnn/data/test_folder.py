@@ -6,6 +6,7 @@ import pytest
 
 from edgecnn.data import folder
 from edgecnn.data.dataset import label_ids
+from edgecnn.data.storage import Place
 from edgecnn.errors import DataError
 
 FLAT = ["cat/1.jpg", "cat/2.PNG", "dog/deep/3.jpeg", "dog/4.bmp", "owl/5.webp", "owl/6.pgm"]
@@ -13,7 +14,7 @@ SPLIT = ["train/cat/1.png", "train/dog/2.png", "val/cat/3.png", "test/cat/4.png"
 
 
 def read(path: Path, task: str = "classification"):
-    return folder.read(str(path), task=task)
+    return folder.read(Place(path), task=task)
 
 
 def contents(parts) -> dict[str, list[tuple[str, str]]]:
@@ -111,7 +112,7 @@ def test_other_files_are_counted_and_left_aside(folder_of):
     (photos / "labels.csv").write_text("x")
     (photos / "README").write_text("x")
     assert len(read(photos)[""]) == 6
-    assert folder.lay_out(folder.open_storage(photos)).others == {".txt": 1, ".csv": 1, "": 1}
+    assert folder.lay_out(Place(photos).storage).others == {".txt": 1, ".csv": 1, "": 1}
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from edgecnn.data import open_dataset, split_names, training_splits
 from edgecnn.data.dataset import label_ids
 from edgecnn.data.drawn import scene as truths
 from edgecnn.data.drawn import stills
+from edgecnn.data.storage import Place
 from edgecnn.errors import DataError
 from edgecnn.results import Boxes, Mask, Values
 
@@ -31,7 +32,7 @@ def digest(data) -> str:
     ],
 )
 def test_only_its_own_names_are_recognized(path, known):
-    assert stills.recognizes(path) is known
+    assert stills.recognizes(Place(path)) is known
 
 
 def test_the_plain_name_has_4000_500_and_1000_stills_of_160_x_120():
@@ -45,7 +46,7 @@ def test_the_plain_name_has_4000_500_and_1000_stills_of_160_x_120():
 
 
 def test_options_change_sizes_and_numbers():
-    parts = stills.read(SMALL, task="classification")
+    parts = stills.read(Place(SMALL), task="classification")
     assert {split: len(part) for split, part in parts.items()} == {"train": 40, "val": 8, "test": 12}
     assert parts["val"].samples[0].read().shape == (64, 96, 3)
 
