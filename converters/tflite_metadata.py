@@ -7,19 +7,21 @@ cannot say (blue before red, letterbox) is put into the description. `edgecnn.me
 Source: metadata_schema.fbs 1.1.0, https://github.com/tensorflow/tflite-support
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final, NamedTuple
+from typing import Final
 
-import flatbuffers  # type: ignore[import-untyped]  # it has none
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from calibration import editable
+from converters import detector_metadata
+from converters.flatbuffer_tables import Scalar, Table, table, written
 from converters.mediapipe import FITS, is_alike, shift
 from edgecnn.card import Card, InputSpec
+from edgecnn.detector_metadata import NAME
 from edgecnn.errors import ConversionError
-from edgecnn.graph import Graph, read
+from edgecnn.graph import Graph, Tensor, read
 from edgecnn.metadata import BUFFER
 
 LABELS: Final = "labels.txt"
@@ -29,8 +31,12 @@ _IDENTIFIER: Final = b"M001"
 _PARSER: Final = "1.0.0"
 """The first version of the format that has everything used here."""
 
+_PARSER_OF_CUSTOM_METADATA: Final = "1.5.0"
+"""The first that has what a detector's decoder needs."""
+
 _NORMALIZATION: Final = 1  # its number among the process units
-_FEATURE, _IMAGE = 1, 2  # their numbers among the contents
+_FEATURE, _IMAGE, _BOUNDING_BOX = 1, 2, 3  # their numbers among the contents
+_BOUNDARIES: Final = 1  # its number among the types of boxes
 _COLOR_SPACES: Final = {"rgb": 1, "gray": 2, "bgr": 0}  # the format has no third
 _AXIS_LABELS: Final = 2  # its number among the kinds of files
 
@@ -60,7 +66,7 @@ def with_metadata(content: bytes, card: Card) -> tuple[bytes, dict[str, bytes]]:
         said = dict.fromkeys(roles, "scores")
     if missing := [name for name in roles if name not in said]:
         raise ConversionError(f"{card.name}: the card does not say what the output {missing[0]!r} is")
-    described = _described(card, [said[name] for name in roles])
+    described = _described(card, {said[name]: graph.tensors[index] for name, index in roles.items()})
     model = editable.read(content)
     buffer = schema.BufferT()
     buffer.data = np.frombuffer(described, np.uint8)
@@ -93,99 +99,67 @@ def with_raw_pixels(graph: Graph, card: Card) -> Card:
     return replace(card, input=replace(spec, mean=(mean,), std=(std,)))
 
 
-class _Field(NamedTuple):
-    """One field of a table: its slot, and what it holds."""
-
-    slot: int
-    value: "str | Sequence[float] | _Table | Sequence[_Table] | _Number"
-
-
-class _Number(NamedTuple):
-    """A number of one byte."""
-
-    value: int
-
-
-class _Table(NamedTuple):
-    fields: tuple[_Field, ...]
-
-
-def _table(**fields: Any) -> _Table:
-    """A table of those fields that are given; the word says the slot: s0, s1 and so on."""
-    return _Table(tuple(_Field(int(slot[1:]), value) for slot, value in fields.items() if value is not None))
-
-
-def _described(card: Card, roles: Sequence[str]) -> bytes:
-    outputs = [_output(card, role) for role in roles]
-    subgraph = _table(s2=[_input(card.input)], s3=outputs)
-    model = _table(
+def _described(card: Card, outputs: Mapping[str, Tensor]) -> bytes:
+    decodable = detector_metadata.is_decodable(card, outputs)
+    codes = detector_metadata.described(card, outputs) if decodable else b""
+    subgraph = table(
+        s2=[_input(card.input)],
+        s3=[_output(card, role, decodable) for role in outputs],
+        s9=[table(s0=NAME, s1=codes)] if codes else None,
+    )
+    model = table(
         s0=card.name,
         s1=f"{card.task} of {len(card.labels)} classes" if card.labels else card.task,
         s3=[subgraph],
-        s7=_PARSER,
+        s7=_PARSER_OF_CUSTOM_METADATA if codes else _PARSER,
     )
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(_written(builder, model), _IDENTIFIER)
-    return bytes(builder.Output())
+    return written(model, _IDENTIFIER)
 
 
-def _input(spec: InputSpec) -> _Table:
+def _input(spec: InputSpec) -> Table:
     channels = spec.channels
     mean, std = (list(values) * (channels if len(values) == 1 else 1) for values in (spec.mean, spec.std))
     ends = [
         sorted(((0 - m) / s, (255 - m) / s)) for m, s in zip(mean, std, strict=True)
     ]  # a negative std turns them round
     order = "" if spec.color != "bgr" else "; channels in the order blue, green, red"
-    options = _table(s0=list(spec.mean), s1=list(spec.std))
-    return _table(
+    options = table(s0=list(spec.mean), s1=list(spec.std))
+    return table(
         s0="image",
         s1=f"image of {spec.width} x {spec.height} pixels, {FITS[spec.fit]}{order}",
-        s3=_table(s0=_Number(_IMAGE), s1=_table(s0=_Number(_COLOR_SPACES[spec.color]))),
-        s4=[_table(s0=_Number(_NORMALIZATION), s1=options)],
-        s5=_table(s0=[high for _, high in ends], s1=[low for low, _ in ends]),
+        s3=table(s0=Scalar("uint8", _IMAGE), s1=table(s0=Scalar("uint8", _COLOR_SPACES[spec.color]))),
+        s4=[table(s0=Scalar("uint8", _NORMALIZATION), s1=options)],
+        s5=table(s0=[high for _, high in ends], s1=[low for low, _ in ends]),
     )
 
 
-def _output(card: Card, role: str) -> _Table:
+def _output(card: Card, role: str, decodable: bool) -> Table:
+    """One output; MediaPipe finds those that it can decode by the names `location` and `score`."""
+    if decodable and role == "boxes":
+        corners = table(s1=Scalar("uint8", _BOUNDARIES))  # what MediaPipe makes of the codes, in [0, 1]
+        return table(
+            s0="location",
+            s1="code of each box, to be decoded with the anchors",
+            s3=table(s0=Scalar("uint8", _BOUNDING_BOX), s1=corners),
+        )
     if role != "scores":
-        return _table(s0=role, s3=_table(s0=_Number(_FEATURE), s1=_table()))
+        return table(s0=role, s3=_FEATURES)
     probabilities = card.options.get("scores") == "probabilities"
-    labels = _table(s0=LABELS, s1="one label a line, class 0 first", s2=_Number(_AXIS_LABELS))
-    return _table(
-        s0="probability" if probabilities else "logit",
-        s1="probability of each class" if probabilities else "score of each class, before softmax",
-        s3=_table(s0=_Number(_FEATURE), s1=_table()),
-        s5=_table(s0=[1.0], s1=[0.0]) if probabilities else None,
+    name, description = _SCORES[card.task == "detection", probabilities]
+    labels = table(s0=LABELS, s1="one label a line, class 0 first", s2=Scalar("uint8", _AXIS_LABELS))
+    return table(
+        s0="score" if decodable else name,
+        s1=description,
+        s3=_FEATURES,
+        s5=table(s0=[1.0], s1=[0.0]) if probabilities else None,
         s6=[labels] if card.labels else None,
     )
 
 
-def _written(builder: Any, table: _Table) -> int:
-    """Write a table, what it points to first; gives its place."""
-    places: list[tuple[int, int | None, int]] = []
-    for slot, value in table.fields:
-        if isinstance(value, _Number):
-            places.append((slot, None, value.value))
-        else:
-            places.append((slot, _place(builder, value), 0))
-    builder.StartObject(max((slot for slot, _, _ in places), default=-1) + 1)
-    for slot, place, number in places:
-        if place is None:
-            builder.PrependUint8Slot(slot, number, 0)
-        else:
-            builder.PrependUOffsetTRelativeSlot(slot, place, 0)
-    return int(builder.EndObject())
-
-
-def _place(builder: Any, value: Any) -> int:
-    if isinstance(value, str):
-        return int(builder.CreateString(value))
-    if isinstance(value, _Table):
-        return _written(builder, value)
-    if isinstance(value[0], _Table):
-        tables = [_written(builder, table) for table in value]
-        builder.StartVector(4, len(tables), 4)
-        for place in reversed(tables):
-            builder.PrependUOffsetTRelative(place)
-        return int(builder.EndVector())
-    return int(builder.CreateNumpyVector(np.array(value, np.float32)))
+_FEATURES: Final = table(s0=Scalar("uint8", _FEATURE), s1=table())
+_SCORES: Final = {  # of a detector? probabilities?
+    (False, False): ("logit", "score of each class, before softmax"),
+    (False, True): ("probability", "probability of each class"),
+    (True, False): ("logit", "score of each class, before the sigmoid"),
+    (True, True): ("probability", "probability of each class"),
+}

@@ -5,7 +5,8 @@ model, as the card does (`edgecnn.archive.read_entries` reads both). This module
 impossible ones. What follows from them for an image (a colour order, a scale) is decided where a card is
 made.
 
-Source: metadata_schema.fbs 1.1.0, https://github.com/tensorflow/tflite-support
+Sources: metadata_schema.fbs 1.1.0, https://github.com/tensorflow/tflite-support, and 1.5.0,
+https://github.com/google-ai-edge/mediapipe
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,7 +44,10 @@ _IMAGE: Final = 2  # its number among the contents
 _MODEL: Final = layout(
     "name:s description:s version:s subgraphs:[t author:s license:s files:[t min_parser_version:s"
 )
-_SUBGRAPH: Final = layout("name:s description:s inputs:[t outputs:[t files:[t")
+_SUBGRAPH: Final = layout(
+    "name:s description:s inputs:[t outputs:[t files:[t input_units:- output_units:- input_groups:- "
+    "output_groups:- custom:[t"
+)
 _TENSOR: Final = layout("name:s description:s dimension_names:[s content:t process_units:[t stats:t files:[t")
 _CONTENT: Final = layout("kind:B properties:t range:t")
 _IMAGE_PROPERTIES: Final = layout("color_space:b default_size:t")
@@ -51,6 +55,7 @@ _PROCESS_UNIT: Final = layout("kind:B options:t")
 _NORMALIZATION_OPTIONS: Final = layout("mean:[f std:[f")
 _STATS: Final = layout("maximum:[f minimum:[f")
 _FILE: Final = layout("name:s description:s kind:b locale:s")
+_CUSTOM: Final = layout("name:s data:[B")
 
 
 @dataclass(frozen=True)
@@ -116,15 +121,25 @@ def read(graph: Graph) -> Metadata | None:
     Raises:
         CardError: it is damaged, does not fit the model, or states an impossible number.
     """
-    if BUFFER not in graph.metadata:
-        return None
     try:
-        content = memoryview(graph.metadata[BUFFER].data)
-        return _metadata(graph, Flatbuffer(content, _IDENTIFIER).root().read(_MODEL))
+        fields = _model(graph)
+        return None if fields is None else _metadata(graph, fields)
     except FlatbufferError as error:
-        raise CardError(
-            f"{graph.name}: the TFLite Metadata cannot be read: {error}. Attach a card to say what it should."
-        ) from None
+        raise _unreadable(graph, error) from None
+
+
+def custom(graph: Graph, name: str) -> bytes | None:
+    """Bytes of one's own that somebody put into the metadata under a name; None if there are none.
+
+    Raises:
+        CardError: the metadata is damaged.
+    """
+    try:
+        fields = _model(graph)
+        every = [one.read(_CUSTOM) for one in _main(fields)["custom"]] if fields else []
+    except FlatbufferError as error:
+        raise _unreadable(graph, error) from None
+    return next((bytes(one["data"]) for one in every if one["name"] == name), None)
 
 
 def labels(graph: Graph, metadata: Metadata, output: int, entries: Mapping[str, bytes]) -> tuple[str, ...]:
@@ -159,8 +174,30 @@ def labels(graph: Graph, metadata: Metadata, output: int, entries: Mapping[str, 
     return names
 
 
+def _model(graph: Graph) -> Mapping[str, Any] | None:
+    """The fields of the whole; None where there is no metadata."""
+    if BUFFER not in graph.metadata:
+        return None
+    content = memoryview(graph.metadata[BUFFER].data)
+    return Flatbuffer(content, _IDENTIFIER).root().read(_MODEL)
+
+
+def _unreadable(graph: Graph, error: FlatbufferError) -> CardError:
+    return CardError(
+        f"{graph.name}: the TFLite Metadata cannot be read: {error}. Attach a card to say what it should."
+    )
+
+
+def _main(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The fields of the first subgraph, which is the only one that a model has."""
+    return fields["subgraphs"][0].read(_SUBGRAPH) if fields["subgraphs"] else _NOTHING
+
+
+_NOTHING: Final = {field.name: field.default for field in _SUBGRAPH}
+
+
 def _metadata(graph: Graph, fields: Mapping[str, Any]) -> Metadata:
-    main = fields["subgraphs"][0].read(_SUBGRAPH) if fields["subgraphs"] else _NOTHING
+    main = _main(fields)
     return Metadata(
         name=fields["name"] or "",
         description=fields["description"] or "",
@@ -171,9 +208,6 @@ def _metadata(graph: Graph, fields: Mapping[str, Any]) -> Metadata:
         outputs=_tensors(graph, main["outputs"], graph.outputs, "output"),
         files=_files((*fields["files"], *main["files"])),
     )
-
-
-_NOTHING: Final = {field.name: field.default for field in _SUBGRAPH}
 
 
 def _tensors(

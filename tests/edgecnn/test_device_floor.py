@@ -17,6 +17,7 @@ FLOOR = (
     "image",
     "results",
     "metadata",
+    "detector_metadata",
     "card",
     "graph",
     "flatbuffer",
