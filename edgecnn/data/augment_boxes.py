@@ -43,6 +43,10 @@ CENTRE: Final = (0.3, 0.7)
 SHRINK: Final = 0.5
 """Images of a mosaic are smaller than alone, by a factor between this and 1."""
 
+HALVED_FROM: Final = 0.4
+"""Magnification from which on images are halved first. Above it bilinear sampling alone comes nearer to the
+shrunk original (photographs at 0.5: 37.9 against 35.9 dB), below it halving does (at 0.3: 39.4 against 32.2)."""
+
 PADDING: Final = (-1.0, -1.0, -1.0, -1.0, -1.0)
 
 
@@ -164,14 +168,11 @@ def _painted(images: Pixels, tiles: _Tiles, count: int) -> Pixels:
 
 
 def _halved(image: Pixels, matrix: Matrices) -> tuple[Pixels, Matrices]:
-    """The same, by fewer pixels, where a factor of two or more would be left out between the pixels.
-
-    `edgecnn.image.fit` shrinks in the same way: blocks averaged until less than a factor of two remains.
-    """
+    """The same, shown by fewer pixels where too many would fall between those that are looked at."""
     height, width, _ = image.shape
-    size = abs(np.linalg.det(matrix[:, :2])) ** 0.5
+    magnification = abs(np.linalg.det(matrix[:, :2])) ** 0.5
     halvings = 0
-    while size <= 0.5 ** (halvings + 1) and min(height, width) >> halvings + 1:
+    while magnification * 2**halvings <= HALVED_FROM and min(height, width) >> halvings + 1:
         halvings += 1
     if not halvings:
         return image, matrix
