@@ -15,8 +15,6 @@ _Json = Annotated[bool, Option("--json", help="One JSON object per line.")]
 
 def add_to(app: typer.Typer) -> None:
     """Add this module's verbs."""
-    app.command(epilog="edgecnn run cats.tflite photo.jpg clip.mp4  ·  edgecnn run stranger.tflite photos/ "
-                "--labels names.txt --mean 127.5 --std 127.5 --json")(run)  # fmt: skip
     app.command(
         epilog=text.examples(
             "edgecnn run cats.tflite photo.jpg clip.mp4",
@@ -35,7 +33,9 @@ def add_to(app: typer.Typer) -> None:
 def run(
     model: Annotated[Path, Argument(help="A .tflite file, ours or a stranger's.")],
     sources: Annotated[list[str], Argument(help="Images, folders, patterns, videos.")],
-    top: Annotated[int, Option(min=1, help="Results per image.")] = 5,
+    top: Annotated[
+        int | None, Option(min=1, help="Results per image. (Default: 5 classes, or every box.)")
+    ] = None,
     save: Annotated[Path | None, Option(help="Folder for annotated pictures.")] = None,
     force: Annotated[bool, Option("--force", help="Overwrite pictures that are there.")] = False,
     labels: Annotated[Path | None, Option(help="Label file, one name a line.")] = None,
@@ -48,6 +48,16 @@ def run(
     resize: Annotated[str | None, Option(help="bilinear, area, or corner as MediaPipe does.")] = None,
     task: Annotated[str | None, Option(help="What the outputs mean, such as classification.")] = None,
     size: Annotated[str | None, Option(help="WxH, for a model that takes any size.")] = None,
+    threshold: Annotated[
+        float | None, Option(min=0, max=1, help="Least score of a box. (Default: the card's.)")
+    ] = None,
+    iou: Annotated[
+        float | None,
+        Option(min=0, max=1, help="Overlap at which the weaker box goes. (Default: the card's.)"),
+    ] = None,
+    option: Annotated[
+        list[str] | None, Option(help="key=value over the card's options, such as nms=soft; repeatable.")
+    ] = None,
     threads: _Threads = 1,
     backend: _Backend = None,
     as_json: _Json = False,
@@ -56,21 +66,16 @@ def run(
     from edgecnn.runtime.loop import run as run_model
     from edgecnn.runtime.model import load
 
-    words: Any = {
-        "labels": labels,
-        "color": color,
-        "fit": fit,
-        "resize": resize,
-        "task": task,
-        "backend": backend,
-        "threads": threads,
-    }
+    words: Any = {"labels": labels, "color": color, "fit": fit, "resize": resize, "task": task}
     words |= {"mean": text.numbers(mean), "std": text.numbers(std), "size_wh": text.size_wh(size)}
+    words |= {"backend": backend, "threads": threads}
+    words["options"] = text.options(option or (), threshold=threshold, iou=iou)
     refused = text.Refused()
     with load(model, **words) as loaded:
+        most = top or (_TOP_CLASSES if loaded.card.task == "classification" else None)
         text.each_told(f"assumed: {assumption}" for assumption in loaded.assumptions)
         for seen in run_model(loaded, sources, save=save, force=force, on_error=refused):
-            text.show_json(seen.as_dict(top=top)) if as_json else _show_seen(seen, top)
+            text.show_json(seen.as_dict(top=most)) if as_json else _show_seen(seen, most, loaded.card)
     refused.end()
 
 
@@ -133,14 +138,22 @@ def doctor(as_json: _Json = False) -> None:
         raise typer.Exit(1)
 
 
+_TOP_CLASSES = 5
 _MARK = {"ok": "[ok]  ", "note": "[note]", "problem": "[!]   "}
 
 
-def _show_seen(seen: Any, top: int) -> None:
-    t = seen.timings
-    text.show(f"{seen.frame.name}  {t.total_ms:.2f} ms")
-    text.show("\n".join(f"  {r['score']:7.2%}  {r['label']}" for r in seen.result.records(top)))
+def _show_seen(seen: Any, top: int | None, card: Any) -> None:
+    records = seen.result.records(top)
+    text.show(f"{seen.frame.name}  {seen.timings.total_ms:.2f} ms")
+    text.each_shown(f"  {r['score']:7.2%}  {r['label']}{_place(r)}" for r in records)
+    if not records:
+        text.show(f"  no box over {card.options.get('threshold', 0.3):.2f}")
     text.each_shown([f"  {seen.picture}"] if seen.picture else [])
+
+
+def _place(record: Any) -> str:
+    """Left, top, right and bottom in pixels of the original image."""
+    return "".join(f" {value:.0f}" for value in record["box_xyxy"]) if "box_xyxy" in record else ""
 
 
 def _show_selftest(found: Any) -> None:

@@ -157,6 +157,28 @@ def size_wh(given: str | None) -> tuple[int, int] | None:
     return int(parts[0]), int(parts[-1])
 
 
+def options(given: Sequence[str], **others: Any) -> dict[str, Any]:
+    """Options from key=value: numbers, true, false and lists as in JSON, all else as text.
+
+    Args:
+        given: one text for each.
+        others: more of them; those that are None are left out.
+
+    Raises:
+        typer.BadParameter: no key, or no equals sign.
+    """
+    found: dict[str, Any] = {}
+    for one in given:
+        key, equals, value = one.partition("=")
+        if not equals or not key.strip():
+            raise typer.BadParameter(f"{one!r} is no option; write key=value, such as nms=soft")
+        try:
+            found[key.strip()] = json.loads(value)
+        except ValueError:
+            found[key.strip()] = value.strip()
+    return found | {key: value for key, value in others.items() if value is not None}
+
+
 class _Line:
     open = False
     due = 0.0

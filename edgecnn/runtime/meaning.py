@@ -7,16 +7,21 @@ file without one. This module checks that the meaning fits the model: size, chan
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from edgecnn import card as cards
 from edgecnn.card import Card
 from edgecnn.errors import CardError
-from edgecnn.graph import Graph
+from edgecnn.graph import Graph, Tensor
 from edgecnn.runtime import labels as label_files
 from edgecnn.runtime import stranger
 from edgecnn.runtime.given import Given
 from edgecnn.runtime.stranger_input import image_size, input_words
+from edgecnn.runtime.stranger_yolo import DECODES
 from edgecnn.tasks import TASKS
+from edgecnn.tasks.detection.settings import settings
+
+_OF_A_CLASSIFIER: Final = ("scores",)
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ def understand(graph: Graph, path: Path, given: Given) -> Meaning:
         carded = given.card or cards.read(path)
         card, assumptions = _carded(graph, carded, given) if carded else stranger.card_of(graph, path, given)
         roles = _roles(graph, card)
+        _check_options(card)
         _check_labels(graph, card, roles)
         return Meaning(card, roles, tuple(assumptions))
     except CardError as error:
@@ -95,10 +101,33 @@ def _roles(graph: Graph, card: Card) -> dict[str, int]:
     return positions
 
 
-def _check_labels(graph: Graph, card: Card, roles: Mapping[str, int]) -> None:
-    if card.task != "classification":
+def _check_options(card: Card) -> None:
+    """Refuse an option that the task does not know, so that a mistyped one is not without effect."""
+    if card.task == "detection":
+        settings(card)
         return
-    classes = stranger.classes_of(graph.tensors[graph.outputs[roles["scores"]]])
+    unknown = [name for name in card.options if name not in _OF_A_CLASSIFIER]
+    if unknown:
+        raise CardError(f"{card.task} has no option {unknown[0]!r}; it has {', '.join(_OF_A_CLASSIFIER)}")
+
+
+def _check_labels(graph: Graph, card: Card, roles: Mapping[str, int]) -> None:
+    """A label for each class, where the shape of an output tells how many classes there are."""
+    decode = card.options.get("decode")
+    if card.task == "classification":
+        classes = stranger.classes_of(_output(graph, roles["scores"]))
+    elif decode in ("anchors", "centroids"):
+        classes = _output(graph, roles["scores"]).shape[-1]
+    elif decode in DECODES:
+        sides = _output(graph, roles["predictions"]).shape[1:]
+        counts = [side - DECODES[decode] for side in sides]
+        classes = len(card.labels) if len(card.labels) in counts else min(counts)
+    else:
+        return
     labels = len(card.labels)
     if labels != classes:
         raise CardError(f"{classes} scores but {labels} labels. {label_files.count_hint(labels, classes)}")
+
+
+def _output(graph: Graph, position: int) -> Tensor:
+    return graph.tensors[graph.outputs[position]]

@@ -4,6 +4,7 @@ Two kinds are known. One ends in TFLite_Detection_PostProcess or gives what that
 (`stranger_postprocess`); the other gives one tensor of candidates, as the YOLO family does (`stranger_yolo`).
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,4 +62,10 @@ def detector(
         )
     labels, outputs_by_role, worked_out = found
     merged: dict[str, Any] = {**worked_out, **options}
+    if given.resize is None and stranger_postprocess.has_operator(graph):
+        spec = replace(spec, resize="corner")
+        assumptions.append(
+            "pixels are sampled at their corners, as TensorFlow's Object Detection API trains and MediaPipe "
+            "feeds it (--resize bilinear otherwise)"
+        )
     return Card(path.stem, "detection", spec, labels, outputs_by_role, merged)

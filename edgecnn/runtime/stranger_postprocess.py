@@ -42,6 +42,11 @@ def is_like(graph: Graph) -> bool:
     return len(shapes) in (3, 4) and _boxes_of(shapes) is not None and len(_lists(shapes)) == 2
 
 
+def has_operator(graph: Graph) -> bool:
+    """Whether the file holds the operator."""
+    return any(operator.custom_code == OPERATOR for operator in graph.ops)
+
+
 def describe(
     graph: Graph,
     path: Path,
@@ -82,7 +87,7 @@ def describe(
     return (
         stranger_labels.told_apart(labels),
         {role: graph.tensors[graph.outputs[at]].name for role, at in positions.items()},
-        {"decode": "postprocess", "label_base": base},
+        {"decode": "postprocess", "label_base": base, **({} if "count" in positions else {"count": False})},
     )
 
 

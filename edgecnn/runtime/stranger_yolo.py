@@ -50,6 +50,11 @@ def describe(
         path, said.outputs[0] if said and said.outputs else None, given, assumptions
     )
     decode = options.get("decode") or _decode(output, numbers, candidates, names, spec, assumptions)
+    if decode == "yolov5" and output.shape[1] == numbers:
+        raise CardError(
+            f"{listed([output])} has its candidates last; yolov5's has them first, (1, n, 5 + classes). "
+            "Export it again without a transposition, or give --labels FILE to tell whether it is yolov8's"
+        )
     classes = numbers - DECODES[decode]
     if classes < 1:
         raise CardError(f"{listed([output])} leaves no room for a class in {decode}'s layout")
