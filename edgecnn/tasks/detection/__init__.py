@@ -34,9 +34,17 @@ from edgecnn.tasks.detection import candidates
 from edgecnn.tasks.detection.candidates import Candidates
 from edgecnn.tasks.detection.centroids import from_centroids
 from edgecnn.tasks.detection.drawing import draw
-from edgecnn.tasks.detection.settings import MOST, OPTIONS, Settings, anchors_of, decode_of, settings
+from edgecnn.tasks.detection.settings import (
+    MOST,
+    OPTIONS,
+    THRESHOLD,
+    Settings,
+    anchors_of,
+    decode_of,
+    settings,
+)
 
-__all__ = ["JUDGING", "OPTIONS", "anchors", "decode", "draw", "roles"]
+__all__ = ["JUDGING", "OPTIONS", "THRESHOLD", "anchors", "decode", "draw", "roles"]
 
 JUDGING: Mapping[str, Any] = {"threshold": 0.01, "most": MOST}
 
@@ -75,7 +83,10 @@ def anchors(card: Card) -> Array:
     Raises:
         CardError: an option is missing, unknown, or has a value that it cannot have; or another decode.
     """
-    said = settings(card)
+    try:
+        said = settings(card)
+    except CardError as error:
+        raise CardError(f"{card.name}: {error}") from None
     if said.decode != "anchors":
         raise CardError(f"{card.name}: decode {said.decode} has no anchors")
     return anchors_of(said).astype(np.float32)

@@ -21,7 +21,10 @@ MOST: Final = 300
 """Boxes that are given at most, of one image."""
 
 THRESHOLD: Final = 0.3
+"""Least score of an answer, where the card does not say."""
+
 IOU: Final = 0.6
+"""Overlap above which the weaker box goes, where the card does not say."""
 
 _COMMON: Final = ("decode", "threshold", "iou", "most", "nms")
 OPTIONS: Final[Mapping[str, tuple[str, ...]]] = {
