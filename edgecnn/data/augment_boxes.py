@@ -44,8 +44,8 @@ SHRINK: Final = 0.5
 """Images of a mosaic are smaller than alone, by a factor between this and 1."""
 
 HALVED_FROM: Final = 0.4
-"""Magnification from which on images are halved first. Above it bilinear sampling alone comes nearer to the
-shrunk original (photographs at 0.5: 37.9 against 35.9 dB), below it halving does (at 0.3: 39.4 against 32.2)."""
+"""Images that shrink to this share or less are halved first. Above it bilinear sampling alone comes nearer to
+the shrunk original (photographs at 0.5: 37.9 against 35.9 dB), below it halving does (0.3: 39.4 and 32.2)."""
 
 PADDING: Final = (-1.0, -1.0, -1.0, -1.0, -1.0)
 
@@ -58,6 +58,7 @@ class _Tiles:
         output: (t,) which output image each belongs to.
         part: (t,) which of its four parts: 0 alone where it is a single image.
         source: (t,) which image of the data set it shows.
+        row: (t,) where that is among those that were taken.
         window: (t, 4) where it lies in the output image: x1, y1, x2, y2 in pixels.
         matrix: (t, 2, 3) from pixels of the source to pixels of the output image, as `placements` has them.
     """
@@ -65,6 +66,7 @@ class _Tiles:
     output: npt.NDArray[np.int64]
     part: npt.NDArray[np.int64]
     source: npt.NDArray[np.int64]
+    row: npt.NDArray[np.int64]
     window: Windows
     matrix: Matrices
 
@@ -75,6 +77,8 @@ def vary(
     chosen: npt.NDArray[np.int64],
     how: Augment,
     random: np.random.Generator,
+    *,
+    partners: npt.NDArray[np.int64] | None = None,
 ) -> tuple[Pixels, Truths]:
     """Vary the images of a batch, with their boxes.
 
@@ -83,12 +87,13 @@ def vary(
     left become ignored (`PARTIAL`, `LEAST_SIDE`) or go (`GONE`).
 
     Args:
-        take: images of the data set by index, (k, h, w, c) uint8, new memory. A mosaic takes four: where
-            images are read from files each time, that is what it costs.
+        take: images of the data set by index, (k, h, w, c) uint8; asked once, for no image twice.
         truths: (n, m, 5) float32, the boxes of the whole data set.
         chosen: (b,) which images are shown; b may be 0.
         how: how far.
         random: the result is a function of its state and the data; how much it is advanced follows from b.
+        partners: which images the other three of a mosaic are drawn from; None for the whole data set. Give
+            `chosen` where every image must be read from its file: then mosaics read no more of them.
 
     Returns:
         Images (b, h, w, c) uint8, new, and boxes (b, `room(m, how)`, 5) float32, padded. Where a mosaic has
@@ -96,14 +101,16 @@ def vary(
     """
     count = len(chosen)
     shows = np.broadcast_to(chosen[:, None], (count, 4)).copy()
-    shows[:, 1:] = random.random((count, 3)) * len(truths)
+    others = (random.random((count, 3)) * len(truths if partners is None else partners)).astype(np.int64)
+    shows[:, 1:] = others if partners is None else partners[others]
     is_mosaic = random.random((count,)) < how.mosaic
     is_used = np.stack([np.ones(count, bool), is_mosaic, is_mosaic, is_mosaic], 1)
-    images = take(shows[is_used])
+    needed, row = np.unique(shows[is_used], return_inverse=True)
+    images = take(needed)
     _, height, width, _ = images.shape
     windows, matrices = _arranged(is_mosaic, how, (width, height), random)
     output, part = np.nonzero(is_used)
-    tiles = _Tiles(output, part, shows[is_used], windows[is_used], matrices[is_used])
+    tiles = _Tiles(output, part, shows[is_used], row, windows[is_used], matrices[is_used])
     looks, hues = random.random((count, 3)) * 2 - 1, random.random((count,)) * 2 - 1
     holes = squares(how.cutout, random.random((count, 2)), (width, height))
     out = _painted(images, tiles, count)
@@ -148,11 +155,11 @@ def _painted(images: Pixels, tiles: _Tiles, count: int) -> Pixels:
     """The output images (count, h, w, c): every tile's image through its matrix, into its window."""
     _, height, width, channels = images.shape
     out = np.empty((count, height, width, channels), np.uint8)
-    rows = zip(images, tiles.output.tolist(), tiles.window.tolist(), tiles.matrix, strict=True)
-    for image, output, (left, top, right, bottom), matrix in rows:
+    rows = zip(tiles.row.tolist(), tiles.output.tolist(), tiles.window.tolist(), tiles.matrix, strict=True)
+    for row, output, (left, top, right, bottom), matrix in rows:
         if left == right or top == bottom:
             continue
-        image, matrix = _halved(image, matrix)
+        image, matrix = _halved(images[row], matrix)
         by_index = matrix.copy()  # OpenCV counts from the centre of the top left pixel
         by_index[:, 2] += matrix[:, :2].sum(1) / 2 - 0.5 - (left, top)
         moved = cv2.warpAffine(

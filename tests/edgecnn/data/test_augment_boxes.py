@@ -191,8 +191,19 @@ def test_mosaics_are_the_stated_share_and_every_image_can_come_into_one():
     parts = (found[:, :, 0] != -1).sum(1)
     assert set(parts) == {1, 4}
     assert 70 < (parts == 4).sum() < 130
-    assert len(asked) == 1
-    assert set(asked[0]) == set(range(50))
+    assert [sorted(indices) for indices in asked] == [list(range(50))]  # once, and no image twice
+
+
+def test_mosaics_of_partners_show_no_other_images():
+    images = np.zeros((50, 16, 16, 1), np.uint8)
+    boxes = truths(*[[(label, 0, 0, 16, 16)] for label in range(50)])
+    chosen = np.array([7, 30, 41, 30])
+    _, found = vary(
+        lambda indices: images[indices], boxes, chosen, Augment(mosaic=1.0), rng(), partners=chosen
+    )
+    label = found[:, :, 0]
+    assert label.shape == (4, 4)
+    assert set(np.where(label < 0, -2 - label, label).ravel()) == {7, 30, 41}
 
 
 def test_a_box_that_is_cut_off_becomes_ignored_and_then_goes():
