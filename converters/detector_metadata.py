@@ -18,6 +18,7 @@ from edgecnn.card import Card
 from edgecnn.detector_metadata import IDENTIFIER
 from edgecnn.graph import Tensor
 from edgecnn.tasks import detection
+from edgecnn.tasks.detection.settings import settings
 
 _VERSION: Final = "1.0.0"
 _COORDINATES: Final = 4  # of a code
@@ -45,11 +46,15 @@ def described(card: Card, outputs: Mapping[str, Tensor]) -> bytes:
     Args:
         card: of a detector with `decode: anchors`.
         outputs: the output of each role; `boxes` (1, n, 4) and `scores` (1, n, c).
+
+    Raises:
+        CardError: an option of the card is missing, unknown, or has a value that it cannot have.
     """
     spec = card.input
     anchors = [_anchor(x / spec.width, y / spec.height, side / spec.width, side / spec.height)
                for x, y, side in detection.anchors(card).tolist()]  # fmt: skip
-    y_scale, x_scale, h_scale, w_scale = card.options["scale_yxhw"]
+    said = settings(card)
+    y_scale, x_scale, h_scale, w_scale = said.scale_yxhw
     decoding = table(
         s0=Scalar("int32", outputs["scores"].shape[-1]),
         s1=Scalar("int32", len(anchors)),
@@ -60,7 +65,7 @@ def described(card: Card, outputs: Mapping[str, Tensor]) -> bytes:
         s8=Scalar("float32", w_scale),
         s9=Scalar("float32", h_scale),
         s10=Scalar("bool", 1),  # exponential sizes
-        s11=Scalar("bool", card.options.get("scores") != "probabilities"),  # a sigmoid is still to be taken
+        s11=Scalar("bool", said.scores == "logits"),  # a sigmoid is still to be taken
     )
     fixed = table(s0=anchors)
     return written(table(s0=_VERSION, s1=table(s0=fixed), s2=decoding), IDENTIFIER)

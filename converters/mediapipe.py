@@ -8,6 +8,7 @@ from typing import Final
 
 from edgecnn.card import Card, InputSpec
 from edgecnn.graph import Graph, Tensor
+from edgecnn.tasks.detection.settings import IOU, THRESHOLD
 
 FITS: Final = {
     "stretch": "stretched to this size",
@@ -73,12 +74,10 @@ def _of_detection(graph: Graph, card: Card) -> list[str]:
     if decode == "anchors":
         found.append(
             f"MediaPipe drops the weaker of two boxes that overlap by more than {OVERLAP}, of any label; the "
-            f"card keeps those of one label up to {card.options.get('iou', 0.6):g}, and all of different ones"
+            f"card keeps those of one label up to {card.options.get('iou', IOU):g}, and all of different ones"
         )
-    if threshold := card.options.get("threshold"):
-        found.append(
-            f"MediaPipe does not know the card's threshold: ask it for score_threshold={threshold:.2g}"
-        )
+    threshold = card.options.get("threshold", THRESHOLD)
+    found.append(f"MediaPipe does not know the card's threshold: ask it for score_threshold={threshold:.2g}")
     return found
 
 

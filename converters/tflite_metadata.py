@@ -57,6 +57,7 @@ def with_metadata(content: bytes, card: Card) -> tuple[bytes, dict[str, bytes]]:
 
     Raises:
         ConversionError: the model has more outputs than the card has roles, or none.
+        CardError: a detector's card has an option that cannot be.
         ModelError: this is no `.tflite` file.
     """
     graph = read(content, card.name)

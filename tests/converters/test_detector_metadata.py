@@ -140,7 +140,7 @@ def test_our_reader_finds_what_the_card_says_and_decodes_alike():
     logits[:, 1] = np.linspace(3, 2, CELLS)  # the first is the best
     size_wh = np.array((600, 400))
     view = View((6 / 600, 4 / 400), (0, 0), (600, 400))
-    card = replace(CARD, options={**CARD.options, "nms": "none", "iou": 1.0, "most": 300})
+    card = replace(CARD, options={**CARD.options, "nms": "none"})
     ours = detection.decode({"boxes": codes, "scores": logits}, view, card)
     # tensors_to_detections_calculator.cc, DecodeBoxes
     y, x = (
@@ -168,8 +168,7 @@ def test_what_mediapipe_cannot_decode_gets_no_anchors(content, words):
 @pytest.mark.parametrize(
     ("dtype", "spec", "options", "reasons"),
     [
-        ("float32", {}, {"threshold": None}, ["0.3, of any label; the card keeps those of one label up"]),
-        ("float32", {}, {}, ["of any label", "score_threshold=0.25"]),
+        ("float32", {}, {}, ["than 0.3, of any label; the card keeps those of one label up to 0.5", "=0.25"]),
         ("uint8", {}, {}, ["of any label", "score_threshold"]),
         ("int8", {}, {}, ["images, not int8", "outputs of uint8", "any label", "score_threshold"]),
         ("float32", {"fit": "letterbox"}, {}, ["stretches images", "of any label", "score_threshold"]),
