@@ -5,10 +5,11 @@ learned from them: clipped to the image, without the boxes of which nothing is l
 boxes are truth, too. Readers say where a number is wrong; this module, which images and classes are.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any, overload
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +44,18 @@ class Annotation:
     xyxy: list[Box]
     label_id: list[int]
     ignored: list[bool]
+
+
+class Scene(NamedTuple):
+    """One image of a data set that is being written: its file's name, width and height, and boxes."""
+
+    name: str
+    size_wh: tuple[int, int]
+    truth: Boxes
+
+
+Scenes: TypeAlias = Callable[[str, Path], Iterable[Scene]]
+"""What a writer asks: puts the images of a split into a folder, one by one, and says what is in each."""
 
 
 class Annotated(Sequence[Sample]):

@@ -15,26 +15,21 @@ the last; a box that spans its image is then 1 pixel short at the left and the t
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from posixpath import splitext
-from typing import Any
-from xml.parsers import expat
 
 from edgecnn import image_file
-from edgecnn.data.annotated import TASKS, Annotation, Box, checked_box, datasets, refuse_task, split_of
+from edgecnn.data.annotated import TASKS, Annotation, datasets, refuse_task, split_of
 from edgecnn.data.dataset import Dataset
 from edgecnn.data.folder import SPLIT_OF, StoredImage
 from edgecnn.data.storage import Place, Storage, text
+from edgecnn.data.voc_page import Page
 from edgecnn.errors import DataError
 
 __all__ = ["TASKS", "read", "recognizes"]
 
-MAX_XML_BYTES = 16 << 20
-"""An annotation is a few kilobytes."""
-
 LABELS_FILE = "labels.txt"
 
-_CORNERS = ("xmin", "ymin", "xmax", "ymax")
 _LISTS = {**SPLIT_OF, "trainval": "trainval"}
 
 
@@ -109,8 +104,7 @@ def _lay_out(storage: Storage) -> dict[str, list[tuple[str, "_Folder | str"]]]:
         if lists:
             for split, (file, keys) in lists.items():
                 found.setdefault(split, []).extend(
-                    (_listed(storage, file, line, key, annotations), folder.images.get(key, folder))
-                    for line, key in keys
+                    _listed(storage, file, line, key, annotations, folder) for line, key in keys
                 )
             continue
         for key, path in annotations.items():
@@ -151,23 +145,24 @@ def _lists(storage: Storage, top: str) -> dict[str, tuple[str, list[tuple[int, s
             )
         lines = text(storage, path).splitlines()
         keys = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
-        found[split] = (
-            path,
-            [(number, splitext(key)[0] if _is_image(key) else key) for number, key in keys],
-        )
+        found[split] = (path, keys)
     both = found.pop("trainval", None)
     if both and "train" not in found:
         found["train"] = both
     return found
 
 
-def _listed(storage: Storage, file: str, line: int, key: str, annotations: Mapping[str, str]) -> str:
-    if key not in annotations:
-        raise DataError(
-            f"{storage.name}/{file}:{line}: {key!r} has no annotation (Annotations/{key}.xml). Add it "
-            "or remove the line."
-        )
-    return annotations[key]
+def _listed(
+    storage: Storage, file: str, line: int, key: str, annotations: Mapping[str, str], folder: _Folder
+) -> tuple[str, "_Folder | str"]:
+    """The annotation of a listed image, with or without ending, and the image."""
+    for name in (key, splitext(key)[0]):
+        if name in annotations:
+            return annotations[name], folder.images.get(name, folder)
+    raise DataError(
+        f"{storage.name}/{file}:{line}: {key!r} has no annotation (Annotations/{key}.xml). Add it or remove "
+        "the line."
+    )
 
 
 def _labels(storage: Storage, used: set[str]) -> list[str]:
@@ -184,8 +179,7 @@ def _labels(storage: Storage, used: set[str]) -> list[str]:
 
 def _parsed(storage: Storage, path: str, image: "_Folder | str") -> tuple[Annotation, list[str]]:
     name = f"{storage.name}/{path}"
-    page = _Page(name)
-    page.parse(storage.read(path))
+    page = Page(name, storage.read(path))
     if isinstance(image, _Folder):
         stem = splitext(page.filename.replace("\\", "/").rpartition("/")[2])[0]
         if stem not in image.images:
@@ -201,105 +195,6 @@ def _parsed(storage: Storage, path: str, image: "_Folder | str") -> tuple[Annota
         names.append(label)
         ignored.append(difficult)
     return Annotation(StoredImage(storage, image), page.size_wh, xyxy, [], ignored), names
-
-
-@dataclass(slots=True)
-class _Thing:
-    """An <object>: the line where it begins, and the text of its elements."""
-
-    line: int
-    texts: dict[str, str] = field(default_factory=dict)
-
-    def checked(self, name: str) -> tuple[Box, str, bool]:
-        label = self.texts.get("name", "").strip()
-        where = f"{name}:{self.line}"
-        if not label:
-            raise DataError(f"{where}: an object without a name. Add <name> or remove it.")
-        numbers = []
-        for corner in _CORNERS:
-            given = self.texts.get(f"bndbox/{corner}", "").strip()
-            try:
-                numbers.append(float(given))
-            except ValueError:
-                raise DataError(
-                    f"{where}: <{corner}> of {label!r} is {given!r}, not a number. Fix or remove the box."
-                ) from None
-        box: Any = tuple(numbers)
-        difficult = self.texts.get("difficult", "").strip().lower()
-        if difficult not in ("", "0", "1", "false", "true", "unspecified"):
-            raise DataError(f"{where}: <difficult> is {difficult!r}; it must be 0 or 1.")
-        return checked_box(box, where), label, difficult in ("1", "true")
-
-
-class _Page:
-    """An annotation, read element by element: no tree, no document type, no entities but XML's own."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.things: list[_Thing] = []
-        self.filename = ""
-        self.sides: dict[str, str] = {}
-        self._path: list[str] = []
-        self._text: list[str] = []
-        self._reader = expat.ParserCreate()
-        self._reader.buffer_text = True
-        self._reader.StartElementHandler = self._begin
-        self._reader.EndElementHandler = self._end
-        self._reader.CharacterDataHandler = self._text.append
-        self._reader.StartDoctypeDeclHandler = self._refuse
-
-    def parse(self, data: bytes) -> None:
-        if len(data) > MAX_XML_BYTES:
-            raise DataError(
-                f"{self.name}: {len(data)} bytes; an annotation has a few thousand. Remove the file."
-            )
-        try:
-            self._reader.Parse(data, True)
-        except expat.ExpatError as error:
-            raise DataError(
-                f"{self.name}:{error.lineno}: not XML ({expat.errors.messages.get(error.code, error)}). "
-                "Fix or remove the file."
-            ) from None
-        if self._root != "annotation":
-            raise DataError(
-                f"{self.name}: its root is <{self._root}>, not <annotation>. Fix or remove the file."
-            )
-
-    _root = ""
-
-    @property
-    def size_wh(self) -> tuple[int, int] | None:
-        """As <size> says; None where it says nothing or nonsense: the image's header knows."""
-        width, height = (self.sides.get(side, "").strip() for side in ("width", "height"))
-        if not (width.isascii() and width.isdigit() and height.isascii() and height.isdigit()):
-            return None
-        return (int(width), int(height)) if 0 < int(width) < 1 << 31 > int(height) > 0 else None
-
-    def _refuse(self, *_: object) -> None:
-        raise DataError(
-            f"{self.name}:{self._reader.CurrentLineNumber}: declares a document type, which is not "
-            "read. Remove it."
-        )
-
-    def _begin(self, tag: str, _: dict[str, str]) -> None:
-        self._path.append(tag)
-        self._text.clear()
-        if len(self._path) == 1:
-            self._root = tag
-        elif len(self._path) == 2 and tag == "object":
-            self.things.append(_Thing(self._reader.CurrentLineNumber))
-
-    def _end(self, tag: str) -> None:
-        path = self._path
-        content = "".join(self._text)
-        if len(path) == 2 and tag == "filename":
-            self.filename = content.strip()
-        elif len(path) == 3 and path[1] == "size":
-            self.sides[tag] = content
-        elif len(path) in (3, 4) and path[1] == "object":  # deeper ones are parts of things
-            self.things[-1].texts.setdefault("/".join(path[2:]), content)
-        path.pop()
-        self._text.clear()
 
 
 def _is_image(path: str) -> bool:
