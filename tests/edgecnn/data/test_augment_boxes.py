@@ -230,6 +230,15 @@ def test_boxes_narrower_than_two_pixels_are_ignored_and_empty_ones_go():
     assert found[0, :, 0].tolist() == [-2, 1, -1, -1]
 
 
+def test_colours_vary_from_image_to_image_and_leave_boxes_alone():
+    images = np.full((40, 12, 12, 3), 100, np.uint8)
+    boxes = truths([(0, 2, 3, 9, 9)]).repeat(40, 0)
+    seen, found = varied(images, boxes, Augment(brightness=0.2))
+    assert np.array_equal(found, boxes)
+    assert (seen == seen[:, :1, :1]).all()
+    assert len(np.unique(seen)) > 20
+
+
 def test_a_box_under_a_cutout_is_ignored_and_one_out_of_sight_goes():
     images = np.full((300, 32, 32, 3), 255, np.uint8)
     boxes = truths([(0, 8, 8, 12, 20)]).repeat(300, 0)
