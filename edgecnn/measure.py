@@ -5,20 +5,22 @@ by the same code (`edgecnn.evaluation`). A file that lies in a run folder gets a
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from edgecnn import evaluation, runs
+from edgecnn.card import Card
 from edgecnn.data import open_dataset
 from edgecnn.data.dataset import Dataset
 from edgecnn.errors import DataError
-from edgecnn.evaluation import Evaluation, Predict
+from edgecnn.evaluation import BoxEvaluation, Evaluation, Predict
 from edgecnn.image import Image
 from edgecnn.runs import Measurement, Run
 from edgecnn.runtime.benchmark import Benchmark, benchmark_many
 from edgecnn.runtime.model import load
+from edgecnn.tasks import TASKS
 
 
 def evaluate_model(
@@ -32,8 +34,11 @@ def evaluate_model(
     record: bool = True,
     progress: Callable[[int, int], None] | None = None,
     **words: Any,
-) -> tuple[Evaluation, Measurement]:
+) -> tuple[Evaluation | BoxEvaluation, Measurement]:
     """Judge a model on labelled images.
+
+    Average precision looks at a detector's unlikely boxes, too: its answers are taken under the task's
+    `JUDGING` options, whatever its card says; precision and recall are of those over the card's threshold.
 
     Args:
         model: a `.tflite` file, or a run folder (its Keras model; needs TensorFlow).
@@ -51,23 +56,27 @@ def evaluate_model(
         ModelError: the model cannot be read or run.
         MissingExtra: a run folder is judged without TensorFlow.
     """
-    dataset = data if isinstance(data, Dataset) else judged_split(data, split)
     path, other = Path(model), None if against is None else Path(against)
-    with _opened(path, threads, words) as (predict, conditions):
-        if other is None:
-            found = evaluation.evaluate(predict, dataset, skip_unreadable=skip_unreadable, progress=progress)
-        else:
-            with _opened(other, threads, {}) as (reference, _):
-                found = evaluation.evaluate(
-                    predict, dataset, reference=reference, skip_unreadable=skip_unreadable, progress=progress
-                )
+    with ExitStack() as stack:
+        opened = stack.enter_context(_opened(path, threads, words))
+        reference = None if other is None else stack.enter_context(_opened(other, threads, {}))
+        dataset = data if isinstance(data, Dataset) else judged_split(data, split, task=opened.card.task)
+        found = evaluation.evaluate(
+            opened.predict,
+            dataset,
+            reference=None if reference is None else reference.predict,
+            options=opened.card.options,
+            reference_options=None if reference is None else reference.card.options,
+            skip_unreadable=skip_unreadable,
+            progress=progress,
+        )
     file = _file(path)
     measured = evaluation.measurement(
         found,
         file,
         scheme=scheme_of(path),
         reference=None if other is None else _file(other),
-        conditions=conditions,
+        conditions=opened.conditions,
     )
     if record:
         _record(path, measured)
@@ -128,8 +137,13 @@ def bench_models(
     return both
 
 
-def judged_split(data: Path | str, split: str | None = None) -> Dataset:
+def judged_split(data: Path | str, split: str | None = None, *, task: str = "classification") -> Dataset:
     """The part of a data set that judges: `split`, else "test" where there is one, else "val".
+
+    Args:
+        data: its path.
+        split: which part; None chooses.
+        task: what the truth is wanted for.
 
     Raises:
         DataError: the data set cannot be read, or has no such part.
@@ -139,7 +153,7 @@ def judged_split(data: Path | str, split: str | None = None) -> Dataset:
     if split is None:
         names = split_names(data)
         split = "test" if not names or "test" in names else "val"
-    return open_dataset(data, split=split)
+    return open_dataset(data, split=split, task=task)
 
 
 def scheme_of(model: Path) -> str:
@@ -149,24 +163,42 @@ def scheme_of(model: Path) -> str:
     return model.stem if model.stem in runs.SCHEMES else ""
 
 
+@dataclass(frozen=True)
+class _Opened:
+    """A model as a function from images to results under its task's `JUDGING` options.
+
+    Attributes:
+        predict: the function.
+        card: with its own options.
+        conditions: how it computes.
+    """
+
+    predict: Predict
+    card: Card
+    conditions: dict[str, Any]
+
+
 @contextmanager
-def _opened(path: Path, threads: int, words: dict[str, Any]) -> Iterator[tuple[Predict, dict[str, Any]]]:
-    """The model as a function from images to results, and the conditions under which it computes."""
+def _opened(path: Path, threads: int, words: dict[str, Any]) -> Iterator[_Opened]:
     if path.is_dir():
-        Run(path).read_card()
+        card = Run(path).read_card()
         from edgecnn.training.predict import predictor
 
-        yield predictor(path), {"runtime": "keras"}
+        judging = TASKS[card.task].JUDGING if card.task in TASKS else {}  # the predictor refuses the task
+        yield _Opened(predictor(path, options=judging), card, {"runtime": "keras"})
         return
-    with load(path, threads=threads, **words) as model:
-        yield (
-            model.map,
-            {
-                "runtime": f"{model.backend.name} {model.backend.version}",
-                "threads": threads,
-                "assumptions": list(model.assumptions),
-            },
-        )
+    with ExitStack() as stack:
+        model = stack.enter_context(load(path, threads=threads, **words))
+        card = model.card
+        if judging := TASKS[card.task].JUDGING:
+            given = {**words, "options": {**(words.get("options") or {}), **judging}}
+            model = stack.enter_context(load(path, threads=threads, **given))
+        conditions = {
+            "runtime": f"{model.backend.name} {model.backend.version}",
+            "threads": threads,
+            "assumptions": list(model.assumptions),
+        }
+        yield _Opened(model.map, card, conditions)
 
 
 def _file(path: Path) -> Path:

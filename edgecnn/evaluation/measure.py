@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn import runs
-from edgecnn.evaluation.judge import Evaluation
+from edgecnn.evaluation.boxes import BoxEvaluation
+from edgecnn.evaluation.classes import Evaluation
 from edgecnn.runs import Measurement
 from edgecnn.runtime.environment import environment
 
@@ -18,14 +19,14 @@ MOST_MISTAKES = 50
 
 
 def measurement(
-    evaluation: Evaluation,
+    evaluation: Evaluation | BoxEvaluation,
     file: Path,
     *,
     scheme: str = "",
     reference: Path | None = None,
     conditions: Mapping[str, Any] | None = None,
 ) -> Measurement:
-    """The accuracy of a model file, ready for `runs.append`.
+    """How right a model file is, ready for `runs.append`.
 
     Args:
         evaluation: what was found.
@@ -40,9 +41,10 @@ def measurement(
     """
     sha256 = runs.fingerprint(file)
     metrics = evaluation.metrics.as_dict()
-    mistakes = _mistakes(metrics["labels"], evaluation)
-    if len(metrics["labels"]) > MOST_LABELS:
-        del metrics["confusion"]
+    if isinstance(evaluation, Evaluation):
+        metrics["mistakes"] = _mistakes(metrics["labels"], evaluation)
+        if len(metrics["labels"]) > MOST_LABELS:
+            del metrics["confusion"]
     if evaluation.agreement is not None:
         metrics["agreement"] = evaluation.agreement.as_dict()
         if reference is not None:
@@ -52,7 +54,7 @@ def measurement(
         model=str(file),
         scheme=scheme,
         device=str(found["device"]),
-        metrics={**metrics, "mistakes": mistakes, "unreadable": list(evaluation.unreadable)},
+        metrics={**metrics, "unreadable": list(evaluation.unreadable)},
         size_bytes=file.stat().st_size,
         environment={**found, **(conditions or {}), "data": asdict(evaluation.data)},
         sha256=sha256,
