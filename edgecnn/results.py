@@ -5,7 +5,7 @@ result never changes afterwards. Coordinates are pixels of the ORIGINAL image, x
 origin at the top left corner of the top left pixel.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,6 +14,8 @@ import numpy.typing as npt
 from edgecnn.errors import DataError
 
 Array: TypeAlias = npt.NDArray[Any]
+
+_UNSAID = np.zeros(0, bool)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,21 +73,21 @@ class Boxes:
         label_id: (n,) int64 indices into `labels`.
         labels: all names the boxes can have.
         ignored: (n,) bool: of truth, boxes that count neither when they are found nor when they are missed
-            (COCO's iscrowd, Pascal VOC's difficult). None is none of them.
+            (COCO's iscrowd, Pascal VOC's difficult). Where nothing is said, none of them.
     """
 
     xyxy: Array
     score: Array
     label_id: Array
     labels: tuple[str, ...]
-    ignored: Array | None = None
+    ignored: Array = field(default_factory=lambda: _UNSAID)
 
     def __post_init__(self) -> None:
         _freeze(self, "score", np.float32, (None,))
         n = len(self.score)
         _freeze(self, "xyxy", np.float32, (n, 4))
         _freeze(self, "label_id", np.int64, (n,))
-        if self.ignored is None:
+        if self.ignored is _UNSAID:
             object.__setattr__(self, "ignored", np.zeros(n, bool))
         _freeze(self, "ignored", np.bool_, (n,))
         if n and not (self.label_id.min() >= 0 and self.label_id.max() < len(self.labels)):

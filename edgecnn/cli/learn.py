@@ -15,7 +15,7 @@ def add_to(app: typer.Typer) -> None:
     app.command(
         epilog=text.examples(
             "edgecnn train photos/ --model mobilenet_v2 --width 0.5 --out runs/first",
-            "edgecnn train photos/ --model efficientnet_lite0 --pretrained --out runs/second",
+            "edgecnn train cells.zip --task detection --model efficientnet_lite0 --pretrained --out runs/2",
         )
     )(train)
     app.command(
@@ -33,10 +33,17 @@ def add_to(app: typer.Typer) -> None:
 
 
 def train(
-    data: Annotated[str, Argument(help="Folder, zip or tar of images (a subfolder per class), or 'drawn'.")],
+    data: Annotated[
+        str,
+        Argument(help="Folder, zip or tar: images in a subfolder per class, VOC, COCO or YOLO; or 'drawn'."),
+    ],
     out: Annotated[Path, Option(help="The run folder to write.")],
     model: Annotated[
         str | None, Option(help="A network; `edgecnn models` lists them. (Default: mobilenet_v2.)")
+    ] = None,
+    task: Annotated[str, Option(help="classification or detection.")] = "classification",
+    design: Annotated[
+        str | None, Option(help="Of a detector: anchors (boxes), or centroids (places, on a coarse grid).")
     ] = None,
     width: Annotated[float | None, Option(help="Multiplies the number of filters. (Default: 1.)")] = None,
     size: Annotated[
@@ -60,6 +67,9 @@ def train(
     no_flip: Annotated[
         bool, Option("--no-flip", help="Do not mirror images: for text, arrows, signs.")
     ] = False,
+    upside_down: Annotated[
+        bool, Option("--upside-down", help="Mirror images top to bottom, too: microscopes, aerial images.")
+    ] = False,
     seed: Annotated[int | None, Option(help="Of weights, order and augmentation. (Default: 0.)")] = None,
     resume: Annotated[
         bool,
@@ -76,10 +86,11 @@ def train(
 
     chosen: dict[str, Any] = {"model": model, "size": size, "width": width, "color": color, "fit": fit}
     chosen |= {"epochs": epochs, "batch": batch, "rate": rate, "optimizer": optimizer, "precision": precision}
-    chosen |= {"flip": False if no_flip else None, "seed": seed}
+    chosen |= {"flip": False if no_flip else None, "upside_down": upside_down or None, "seed": seed}
+    chosen |= {"design": design}
     chosen |= {"pretrained": "imagenet" if pretrained else None if weights is None else str(weights)}
     given = {name: value for name, value in chosen.items() if value is not None}
-    splits = training_splits(data, seed=given.get("seed", _own_seed(out) if resume else 0))
+    splits = training_splits(data, task=task, seed=given.get("seed", _own_seed(out) if resume else 0))
     recipe = None if resume and not given else _recipe(splits[0], given)
     run = fit_network(
         splits, recipe, out=out, resume=resume, force=force, skip_unreadable=skip_unreadable,
@@ -120,12 +131,14 @@ def compress(
     """Make a new run of a trained one whose network suits small devices better; the old run stays."""
     from edgecnn.compression.quantize import train_quantized
     from edgecnn.data import training_splits
+    from edgecnn.runs import Run
     from edgecnn.training.progress import line
 
     if not qat:
         raise typer.BadParameter("say how: --qat")
+    splits = training_splits(data, task=Run(run).read_card().task, seed=_own_seed(run))
     made = train_quantized(
-        run, training_splits(data, seed=_own_seed(run)), out=out, epochs=epochs, rate=rate, batch=batch,
+        run, splits, out=out, epochs=epochs, rate=rate, batch=batch,
         seed=seed, resume=resume, force=force, skip_unreadable=skip_unreadable,
         progress=lambda now: text.progress(line(now)),
     )  # fmt: skip
@@ -136,9 +149,9 @@ def _recipe(dataset: Any, given: dict[str, Any]) -> Any:
     from edgecnn.training.recipe import default
 
     model, size = given.pop("model", "mobilenet_v2"), text.size_wh(given.pop("size", None))
-    flip = given.pop("flip", None)
+    mirrored = {name: given.pop(name) for name in ("flip", "upside_down") if name in given}
     recipe = default(model, dataset, size_wh=size, **given)
-    return recipe if flip is None else replace(recipe, augment=replace(recipe.augment, flip=flip))
+    return replace(recipe, augment=replace(recipe.augment, **mirrored))
 
 
 def _own_seed(out: Path) -> int:
@@ -157,12 +170,31 @@ def _show(run: Any, as_json: bool, schemes: str) -> None:
     if as_json:
         text.show_json({"run": str(run.path), **outcome})
         return
+    for line in _boxes_found(outcome) if "map" in outcome else _classes_told(outcome):
+        text.show(line)
+    text.show(f"{run.path}  next: edgecnn convert {run.path} {schemes}")
+
+
+def _classes_told(outcome: dict[str, Any]) -> list[str]:
     rows = [
         (r["label"], r["images"], text.percent(r["recall"]), text.percent(r["precision"]))
         for r in outcome["per_class"]
     ]
-    text.show(text.table(rows, ("class", "validation images", "recall", "precision")))
-    text.show(
-        f"validation accuracy {text.share(outcome['top1'], outcome['top1_interval'])}\n"
-        f"{run.path}  next: edgecnn convert {run.path} {schemes}"
-    )
+    return [
+        text.table(rows, ("class", "validation images", "recall", "precision")),
+        f"validation accuracy {text.share(outcome['top1'], outcome['top1_interval'])}",
+    ]
+
+
+def _boxes_found(outcome: dict[str, Any]) -> list[str]:
+    rows = [
+        (r["label"], r["boxes"], *(text.percent(r[name]) for name in ("ap50", "ap", "recall", "precision")))
+        for r in outcome["per_class"]
+    ]
+    figures = [f"mAP@0.5 {text.percent(outcome['map50'])}", f"mAP@0.5:0.95 {text.percent(outcome['map'])}"]
+    by_overlap = outcome["map"] is not None
+    return [
+        text.table(rows, ("class", "validation boxes", "AP@0.5", "AP@0.5:0.95", "recall", "precision")),
+        f"validation {', '.join([*(figures if by_overlap else ()), 'F1 ' + text.percent(outcome['f1'])])} "
+        f"at threshold {outcome['threshold']:.2f}",
+    ]

@@ -1,18 +1,29 @@
 """Learning classes: softmax cross-entropy on logits. What scores mean is `edgecnn.tasks.classification`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from edgecnn import zoo
+from edgecnn.card import Card, InputSpec
+from edgecnn.data.augment import Augment, Pixels, augment
 from edgecnn.data.dataset import Dataset, label_ids
 from edgecnn.errors import TrainingError
-from edgecnn.image import Array
+from edgecnn.image import Array, View
 from edgecnn.tasks import classification as task
 from edgecnn.zoo.keras import tf
 
 ROLES = task.roles({})
-OPTIONS = {"scores": "logits"}
+FIGURE = "accuracy"
+FRESH = ("logits",)
+
+structure, build = zoo.structure, zoo.build
+
+
+def options(spec: InputSpec) -> dict[str, Any]:
+    """What the card says about the outputs."""
+    return {"scores": "logits"}
 
 
 def targets(dataset: Dataset) -> Array:
@@ -22,6 +33,18 @@ def targets(dataset: Dataset) -> Array:
         DataError: a sample's truth is not one class.
     """
     return label_ids(dataset)
+
+
+def placed(targets: Array, views: Sequence[View]) -> Array:
+    """The same: a class has no place."""
+    return targets
+
+
+def vary(
+    take: Callable[[Any], Pixels], targets: Array, chosen: Any, how: Augment, random: np.random.Generator
+) -> tuple[Pixels, Array]:
+    """See `edgecnn.data.augment`; a class stays what it is."""
+    return augment(take(chosen), how, random), targets[chosen]
 
 
 def check(train: Array, val: Array, labels: Sequence[str]) -> None:
@@ -50,18 +73,28 @@ def check(train: Array, val: Array, labels: Sequence[str]) -> None:
         )
 
 
-def loss(targets: Any, outputs: Any, *, smoothing: float) -> Any:
+def criterion(spec: InputSpec, *, smoothing: float) -> Callable[[Any, Any], tuple[Any, Any]]:
     """Softmax cross-entropy against smoothed targets (Szegedy et al., 2016, section 7).
 
     Args:
-        targets: (batch,) int64 label numbers.
-        outputs: (batch, classes) logits of any float dtype.
+        spec: makes no difference.
         smoothing: share of each target that is spread evenly over all classes, in [0, 1).
 
     Returns:
-        (batch,) float32.
+        TensorFlow: label numbers (batch,) int64 and [logits (batch, classes)] of any float dtype, to losses
+        (batch,) float32, and whether the highest logit is the true label's, (batch,) bool.
     """
-    logits = tf.cast(outputs, tf.float32)  # a softmax in bfloat16 loses the small probabilities
+
+    def losses(targets: Any, outputs: Any) -> tuple[Any, Any]:
+        (logits,) = outputs
+        right = tf.equal(tf.argmax(logits, axis=-1, output_type=targets.dtype), targets)
+        return _entropy(targets, logits, smoothing), right
+
+    return losses
+
+
+def _entropy(targets: Any, logits: Any, smoothing: float) -> Any:
+    logits = tf.cast(logits, tf.float32)  # a softmax in bfloat16 loses the small probabilities
     if not smoothing:
         return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
     classes = logits.shape[-1]
@@ -69,18 +102,21 @@ def loss(targets: Any, outputs: Any, *, smoothing: float) -> Any:
     return tf.nn.softmax_cross_entropy_with_logits(wanted, logits)
 
 
-def correct(targets: Any, outputs: Any) -> Any:
-    """Whether the highest logit is the true label's, (batch,) bool."""
-    return tf.equal(tf.argmax(outputs, axis=-1, output_type=targets.dtype), targets)
-
-
-def outcome(outputs: Array, targets: Array, labels: tuple[str, ...]) -> dict[str, Any]:
+def outcome(outputs: Sequence[Array], dataset: Dataset, views: Sequence[View], card: Card) -> dict[str, Any]:
     """The metrics of `edgecnn.tasks.classification`, ties broken against the model, and `score` = top1.
 
     Args:
-        outputs: (n, classes) logits.
-        targets: (n,) label numbers.
-        labels: names of the classes.
+        outputs: logits (n, classes).
+        dataset: the n images they belong to.
+        views: make no difference.
+        card: says the labels.
     """
-    judged = task.metrics(outputs, targets, labels)
+    judged = task.metrics(outputs[0], targets(dataset), card.labels)
     return {"score": judged.top1, **judged.as_dict()}
+
+
+def fitted_options(
+    outputs: Sequence[Array], dataset: Dataset, views: Sequence[View], card: Card
+) -> Mapping[str, Any]:
+    """The card's own: nothing is fitted."""
+    return card.options

@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from edgecnn import image
 from edgecnn.card import InputSpec
-from edgecnn.data.augment import Augment, augment
+from edgecnn.data.augment import Augment
+from edgecnn.heads import Head
 from edgecnn.image import Array
 from edgecnn.training.pixels import Images, Pixels
 
@@ -34,6 +35,7 @@ class Feed:
     Attributes:
         images: what is learned from.
         targets: (n, …) what each image's output should be.
+        head: knows how images and targets are varied together.
         augment: how images are varied.
         batch: images in a batch of the whole cluster, the same for every step.
         seed: of the run.
@@ -41,6 +43,7 @@ class Feed:
 
     images: Images
     targets: Array
+    head: Head
     augment: Augment
     batch: int
     seed: int
@@ -75,8 +78,8 @@ class Feed:
         def make(number: int) -> Batch:
             chosen = order[number]
             random = np.random.default_rng((self.seed, epoch, number, part))
-            pixels = augment(self.images.take(chosen), self.augment, random)
-            return normalized(pixels, self.images.spec), self.targets[chosen]
+            pixels, targets = self.head.vary(self.images.take, self.targets, chosen, self.augment, random)
+            return normalized(pixels, self.images.spec), targets
 
         return ahead(make, range(start, self.steps))
 

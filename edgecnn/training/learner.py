@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from edgecnn import zoo
 from edgecnn.errors import TrainingError
 from edgecnn.heads import Head
 from edgecnn.image import Array
@@ -18,7 +17,7 @@ from edgecnn.training import dropout
 from edgecnn.training.distribute import Cluster
 from edgecnn.training.recipe import Recipe
 from edgecnn.training.schedule import Cosine
-from edgecnn.training.start import input_shape
+from edgecnn.training.start import structure
 from edgecnn.zoo.keras import keras, tf
 
 Totals = Any
@@ -34,12 +33,14 @@ class Learner:
         plain: the same network in float32 in this process alone, for judging and saving; may be `model`.
         optimizer: with all its slots made.
         step: (images, targets, totals) -> totals, after one step; arguments as `Cluster.hand_out` gives them.
+        means: running means of the model's weights, in their order; () where the recipe wants none.
     """
 
     model: Any
     plain: Any
     optimizer: Any
     step: Callable[[Any, Any, Totals], Totals]
+    means: tuple[Any, ...] = ()
 
     def state(self) -> list[Array]:
         """All that the next step depends on: weights, slots, count of steps. All workers must call it."""
@@ -64,11 +65,13 @@ class Learner:
 
     def settle(self) -> None:
         """Copy the learned weights into `plain`. All workers must call it."""
-        if self.plain is not self.model:
+        if self.means:
+            self.plain.set_weights(keras.backend.batch_get_value(list(self.means)))
+        elif self.plain is not self.model:
             self.plain.set_weights(self.model.get_weights())
 
     def _variables(self) -> list[Any]:
-        return [*self.model.weights, *self.optimizer.variables]
+        return [*self.model.weights, *self.optimizer.variables, *self.means]
 
 
 def learner(
@@ -85,47 +88,66 @@ def learner(
         warmup: steps of warm-up.
     """
     with cluster.strategy.scope():
-        if recipe.precision == "float32" and cluster.replicas == cluster.workers == 1:
+        if recipe.precision == "float32" and cluster.replicas == cluster.workers == 1 and not recipe.ema:
             model = plain
         else:
             with _precision(recipe.precision):
-                classes = int(plain.output_shape[-1])
-                shape = input_shape(recipe)
-                model = zoo.structure(recipe.model, input_shape=shape, classes=classes, width=recipe.width)
+                model = structure(recipe, int(plain.outputs[-1].shape[-1]))
             model.set_weights(plain.get_weights())
         optimizer = _optimizer(recipe, Cosine(peak=recipe.rate, warmup=warmup, total=total_steps))
         variables = model.trainable_variables
         optimizer.exclude_from_weight_decay(var_list=[v for v in variables if len(v.shape) < 2])
         optimizer.build(variables)
+        means = _means(model) if recipe.ema else ()
     dropout.follow_steps(model, optimizer.iterations, seed=recipe.seed)
-    return Learner(model, plain, optimizer, _step(model, optimizer, head, recipe, cluster))
+    criterion = head.criterion(recipe.input, smoothing=recipe.label_smoothing)
+    return Learner(model, plain, optimizer, _step(model, optimizer, criterion, means, recipe, cluster), means)
 
 
 def forward(model: Any) -> Callable[[Any], Any]:
     """The network without dropout and with its running statistics: images -> outputs, compiled once."""
     shape = (None, *model.input_shape[1:])
     return tf.function(
-        lambda images: model(images, training=False), input_signature=[tf.TensorSpec(shape, tf.float32)]
+        lambda images: listed(model(images, training=False)),
+        input_signature=[tf.TensorSpec(shape, tf.float32)],
     )
 
 
-def outputs(run: Callable[[Any], Any], batches: Iterator[Array]) -> Array:
-    """`forward` over batches, joined, (n, …) float32; n must not be 0."""
-    return np.concatenate([np.asarray(run(batch), np.float32) for batch in batches])
+def listed(outputs: Any) -> list[Any]:
+    """What a Keras model gives, as a list: it gives a lone output as it is."""
+    return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
 
 
-def _step(model: Any, optimizer: Any, head: Head, recipe: Recipe, cluster: Cluster) -> Callable[..., Totals]:
+def outputs(run: Callable[[Any], Any], batches: Iterator[Array]) -> list[Array]:
+    """`forward` over batches, each output joined, (n, …) float32; n must not be 0."""
+    found = [[np.asarray(output, np.float32) for output in run(batch)] for batch in batches]
+    return [np.concatenate(parts) for parts in zip(*found, strict=True)]
+
+
+def _step(
+    model: Any,
+    optimizer: Any,
+    criterion: Callable[[Any, Any], tuple[Any, Any]],
+    means: tuple[Any, ...],
+    recipe: Recipe,
+    cluster: Cluster,
+) -> Callable[..., Totals]:
     variables = model.trainable_variables
 
     def replica(images: Any, targets: Any) -> Any:
         with tf.GradientTape() as tape:
-            out = model(images, training=True)
-            losses = head.loss(targets, out, smoothing=recipe.label_smoothing)
+            losses, figures = criterion(targets, listed(model(images, training=True)))
             # Replicas add up their gradients: divide by the images of all of them.
             share = tf.reduce_sum(losses) / recipe.batch
         optimizer.apply_gradients(zip(tape.gradient(share, variables), variables, strict=True))
-        correct = tf.reduce_sum(tf.cast(head.correct(targets, out), tf.float64))
-        return tf.stack([tf.reduce_sum(tf.cast(losses, tf.float64)), correct])
+        if means:
+            # Early means would remember the fresh weights: until there are enough, all steps count alike.
+            step = tf.cast(optimizer.iterations, tf.float32)
+            kept = tf.minimum(recipe.ema, (1 + step) / (10 + step))
+            for mean, weight in zip(means, model.weights, strict=True):
+                mean.assign_sub((1 - kept) * (mean - tf.cast(weight, mean.dtype)))
+        figure = tf.reduce_sum(tf.cast(figures, tf.float64))
+        return tf.stack([tf.reduce_sum(tf.cast(losses, tf.float64)), figure])
 
     def step(images: Any, targets: Any, totals: Totals) -> Totals:
         if cluster.replicas == 1:
@@ -134,6 +156,12 @@ def _step(model: Any, optimizer: Any, head: Head, recipe: Recipe, cluster: Clust
         return totals + cluster.strategy.reduce(tf.distribute.ReduceOp.SUM, parts, axis=None)
 
     return tf.function(step)
+
+
+def _means(model: Any) -> tuple[Any, ...]:
+    # All replicas hold the same weights, so that any one's mean will do.
+    first = tf.VariableAggregation.ONLY_FIRST_REPLICA
+    return tuple(tf.Variable(weight, trainable=False, aggregation=first) for weight in model.weights)
 
 
 def _optimizer(recipe: Recipe, schedule: Any) -> Any:

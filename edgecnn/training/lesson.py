@@ -77,7 +77,9 @@ def check(data: tuple[Dataset, Dataset], recipe: Recipe, *, replicas: int = 1) -
             f"{train.name} and {val.name} are not of one kind: {train.task} of {len(train.labels)} labels, "
             f"{val.task} of {len(val.labels)}. Both splits must have the same labels in the same order."
         )
-    head = heads.find(train.task)
+    if train.task != recipe.task:
+        raise TrainingError(f"{train.name} is for {train.task}, but the recipe is for {recipe.task}.")
+    head = heads.find(recipe.task, recipe.design)
     head.check(head.targets(train), head.targets(val), train.labels)
     if recipe.batch > len(train):
         raise TrainingError(
@@ -116,7 +118,7 @@ def read_lesson(
         TrainingError: images cannot be read, or without them too little is left.
     """
     train, val = data
-    head = heads.find(train.task)
+    head = heads.find(recipe.task, recipe.design)
     count = len(train) + len(val)
 
     shown_at = monotonic()
@@ -144,11 +146,11 @@ def read_lesson(
         )
         for part, offset in ((train, 0), (val, len(train)))
     )
-    targets, val_targets = head.targets(kept.dataset), head.targets(kept_val.dataset)
+    targets, val_targets = (head.placed(head.targets(one.dataset), one.views) for one in (kept, kept_val))
     head.check(targets, val_targets, train.labels)
     if recipe.batch > len(kept):
         raise TrainingError(
             f"only {len(kept)} training images can be read, less than one batch of {recipe.batch}."
         )
-    feed = Feed(kept, targets, recipe.augment, recipe.batch, recipe.seed)
+    feed = Feed(kept, targets, head, recipe.augment, recipe.batch, recipe.seed)
     return Lesson(train.task, head, feed, kept_val, val_targets, train.labels, train.name)

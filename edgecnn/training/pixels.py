@@ -18,6 +18,7 @@ from edgecnn import image
 from edgecnn.card import InputSpec
 from edgecnn.data.dataset import Dataset, Sample
 from edgecnn.errors import DataError, TrainingError
+from edgecnn.image import View
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -35,6 +36,7 @@ class Images:
         cache: (n, height, width, channels) uint8, or None where that is too large.
         unreadable: what was wrong with each image that was left out.
         checksum: of all fitted pixels in order.
+        views: where each image lies in its fitted one.
     """
 
     dataset: Dataset
@@ -42,6 +44,7 @@ class Images:
     cache: Pixels | None
     unreadable: tuple[str, ...]
     checksum: int
+    views: tuple[View, ...]
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -57,7 +60,7 @@ class Images:
         taken = np.empty((len(indices), *shape(self.spec)), np.uint8)
         for place, index in enumerate(indices):
             try:
-                taken[place] = fitted(self.dataset.samples[int(index)], self.spec)
+                taken[place], _ = fitted(self.dataset.samples[int(index)], self.spec)
             except DataError as error:
                 raise TrainingError(f"{error} It was readable when training began; restore it.") from error
         return taken
@@ -68,9 +71,10 @@ def shape(spec: InputSpec) -> tuple[int, int, int]:
     return spec.height, spec.width, spec.channels
 
 
-def fitted(sample: Sample, spec: InputSpec) -> Pixels:
-    """One image as the device sees it before normalization, (height, width, channels) uint8."""
-    return image.fit(sample.read(), spec)[0].reshape(shape(spec))
+def fitted(sample: Sample, spec: InputSpec) -> tuple[Pixels, View]:
+    """One image as the device sees it before normalization, (height, width, channels) uint8, and its view."""
+    pixels, view = image.fit(sample.read(), spec)
+    return pixels.reshape(shape(spec)), view
 
 
 def read(
@@ -99,23 +103,25 @@ def read(
     cache = np.empty((count, *shape(spec)), np.uint8) if keep else None
     begun = monotonic()
 
-    def chunk(start: int) -> tuple[list[int], list[tuple[int, str]]]:
-        sums, broken = [], []
+    def chunk(start: int) -> tuple[list[int], list[View], list[tuple[int, str]]]:
+        sums, seen, broken = [], [], []
         for index in range(start, min(start + _CHUNK, count)):
             try:
-                pixels = fitted(samples[index], spec)
+                pixels, view = fitted(samples[index], spec)
             except DataError as error:
                 broken.append((index, str(error)))
                 continue
             sums.append(crc32(pixels.tobytes()))
+            seen.append(view)
             if cache is not None:
                 cache[index] = pixels
-        return sums, broken
+        return sums, seen, broken
 
-    checksum, broken = 0, list[tuple[int, str]]()
+    checksum, views, broken = 0, list[View](), list[tuple[int, str]]()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for number, (sums, failed) in enumerate(pool.map(chunk, range(0, count, _CHUNK)), 1):
+        for number, (sums, seen, failed) in enumerate(pool.map(chunk, range(0, count, _CHUNK)), 1):
             checksum = crc32(np.array(sums, np.uint32).tobytes(), checksum)
+            views += seen
             broken += failed
             if progress is not None:
                 done = min(number * _CHUNK, count)
@@ -126,8 +132,8 @@ def read(
             raise TrainingError(_complaint(messages, count))
         kept = np.setdiff1d(np.arange(count), [index for index, _ in broken])
         whole = None if cache is None else cache[kept]
-        return Images(dataset.subset(kept), spec, whole, messages, checksum)
-    return Images(dataset, spec, cache, (), checksum)
+        return Images(dataset.subset(kept), spec, whole, messages, checksum, tuple(views))
+    return Images(dataset, spec, cache, (), checksum, tuple(views))
 
 
 def _complaint(messages: Sequence[str], count: int) -> str:

@@ -4,7 +4,8 @@ What the device does, step by step, with Keras in the interpreter's place: so th
 Keras model and its `.tflite` can only come from the conversion.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,15 @@ from edgecnn.zoo.keras import keras, tf
 BATCH = 64
 
 
-def predictor(run: Path | Run, *, batch: int = BATCH) -> Callable[[Iterable[Image]], Iterator[Result]]:
+def predictor(
+    run: Path | Run, *, batch: int = BATCH, options: Mapping[str, Any] | None = None
+) -> Callable[[Iterable[Image]], Iterator[Result]]:
     """Load the model of a run.
 
     Args:
         run: the run folder.
         batch: images that are computed at once.
+        options: of the card, where others shall hold.
 
     Returns:
         A function that takes images, uint8 (h, w, 3) BGR or (h, w) grey of any sizes, and yields one result
@@ -42,6 +46,7 @@ def predictor(run: Path | Run, *, batch: int = BATCH) -> Callable[[Iterable[Imag
     """
     run = run if isinstance(run, Run) else Run(Path(run))
     card = run.read_card()
+    card = replace(card, options={**card.options, **(options or {})})
     model = read_model(run.model)
     spec = card.input
     shape, wanted = tuple(model.input_shape[1:]), (spec.height, spec.width, spec.channels)
@@ -83,7 +88,7 @@ def _predict(
     while group := list(islice(source, batch)):
         prepared = [images.prepare(image, table, card.input) for image in group]
         values = run_model(tf.constant(np.concatenate([tensor for tensor, _ in prepared])))
-        named = dict(zip(names, values if isinstance(values, list | tuple) else [values], strict=True))
+        named = dict(zip(names, values, strict=True))
         outputs = {role: np.asarray(named[name], np.float32) for role, name in card.outputs.items()}
         yield from (_decoded(task, outputs, place, view, card) for place, (_, view) in enumerate(prepared))
 

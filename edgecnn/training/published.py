@@ -46,7 +46,7 @@ def write_published(model: str, *, out: Path, weights: Path | None = None, force
         input=spec,
         labels=labels,
         outputs=dict.fromkeys(classification.ROLES, "logits"),
-        options=dict(classification.OPTIONS),
+        options=classification.options(network.input),
         lineage=(f"published: {model}, ImageNet weights of {source}",),
     )
     folder.write_model(run, built, card)

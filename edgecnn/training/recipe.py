@@ -8,7 +8,6 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from statistics import median_low
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -22,7 +21,11 @@ from edgecnn.errors import CardError, DataError, TrainingError
 Optimizer: TypeAlias = Literal["sgd", "adam"]
 Precision: TypeAlias = Literal["float32", "bfloat16"]
 
+DETECTOR_SIDE = 320
+"""Of a detector's input, where nobody says otherwise: the longer side at most, in pixels."""
+
 _LOOKED_AT = 32
+_PYRAMID = 32  # the sides of a detector's input are multiples of its coarsest stride
 _WITHOUT_NORMALIZATION = ("lecture", "vgg16")
 
 
@@ -33,6 +36,8 @@ class Recipe:
     Attributes:
         model: a key of `edgecnn.zoo.ZOO`.
         input: size of the network's input, and how an image becomes it; goes into the card as it is.
+        task: what is learned: a key of `edgecnn.heads.HEADS`.
+        design: how: one of `edgecnn.heads.designs`; "" is the task's usual one.
         width: multiplies the number of filters.
         pretrained: "" for fresh weights, "imagenet" for the published ones, else the path of a weight file.
         epochs: passes over the training images.
@@ -42,6 +47,8 @@ class Recipe:
         warmup_epochs: time that the rate takes to rise from 0; may be a fraction.
         weight_decay: each step shrinks all kernels by rate * weight_decay (Loshchilov & Hutter, 2019).
         label_smoothing: share of each target that is spread over all classes, in [0, 1).
+        ema: the network that is judged and kept is a running mean of those after each step; this is the share
+            that the mean keeps of itself (Polyak & Juditsky, 1992). 0 keeps the last one.
         augment: how training images are varied.
         precision: "bfloat16" computes in mixed precision: faster where the processor has it (AMX, GPUs).
         seed: of weights, order, augmentation and dropout.
@@ -49,6 +56,8 @@ class Recipe:
 
     model: str
     input: InputSpec
+    task: str = "classification"
+    design: str = ""
     width: float = 1.0
     pretrained: str = ""
     epochs: int = 60
@@ -58,12 +67,13 @@ class Recipe:
     warmup_epochs: float = 2.0
     weight_decay: float = 5e-3
     label_smoothing: float = 0.05
+    ema: float = 0.0
     augment: Augment = field(default_factory=Augment)
     precision: Precision = "float32"
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("model", "pretrained"):
+        for name in ("model", "pretrained", "task", "design"):
             if not isinstance(getattr(self, name), str):
                 raise TrainingError(f"{name} must be text, not {getattr(self, name)!r}")
         for name, lowest in (("epochs", 1), ("batch", 1), ("seed", 0)):
@@ -75,6 +85,7 @@ class Recipe:
             ("warmup_epochs", 1e6),
             ("weight_decay", 10.0),
             ("label_smoothing", 0.99),
+            ("ema", 0.99999),
         ):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= high:
@@ -99,9 +110,9 @@ def default(
 
     Args:
         model: a key of `edgecnn.zoo.ZOO`.
-        dataset: the training images; a few are read to see their size.
+        dataset: the training images; a few are read to see their size. Its task is what will be learned.
         size_wh: width and height of the network's input; None takes the images' own size, at most the size
-            that the network was published with.
+            that the network was published with; of a detector, at most DETECTOR_SIDE.
         pretrained: see `Recipe`.
         chosen: fields of `Recipe` or `InputSpec` that shall not be the default; None keeps the default.
 
@@ -113,11 +124,18 @@ def default(
     given = {name: value for name, value in chosen.items() if value is not None}
     of_input = {f.name for f in fields(InputSpec)} - {"height", "width"}
     _known(given, {f.name for f in fields(Recipe)} - {"model", "pretrained"} | of_input, "a recipe")
-    spec = given.pop("input", None) or _input(network, dataset, size_wh, pretrained)
+    detects = dataset.task == "detection"
+    chosen_input = _detector_input if detects else _input
+    spec = given.pop("input", None) or chosen_input(network, dataset, size_wh, pretrained)
     spec = replace(spec, **{name: given.pop(name) for name in of_input & given.keys()})
-    batch = given.pop("batch", None) or _batch(min(spec.height, spec.width), len(dataset))
+    batch = given.pop("batch", None) or (
+        _detector_batch(len(dataset)) if detects else _batch(min(spec.height, spec.width), len(dataset))
+    )
     suited = _fine_tuning(batch, len(dataset)) if pretrained else _from_scratch(model, batch, len(dataset))
-    settings = {"augment": Augment.for_size(spec.height, spec.width), **suited, **given}
+    settings = {"augment": Augment.for_size(spec.height, spec.width), "task": dataset.task, **suited}
+    if detects:
+        settings |= _detection(spec, batch, len(dataset), pretrained)
+    settings |= given
     settings.setdefault("warmup_epochs", min(2.0, settings["epochs"] / 20))
     return Recipe(model=model, input=spec, pretrained=pretrained, batch=batch, **settings)
 
@@ -180,6 +198,24 @@ def _fine_tuning(batch: int, count: int) -> dict[str, Any]:
     }
 
 
+def _detection(spec: InputSpec, batch: int, count: int, pretrained: str) -> dict[str, Any]:
+    """One recipe for both starts; a pretrained backbone needs a third of the steps."""
+    steps = 6_000 if pretrained else 18_000
+    return {
+        "augment": Augment.for_boxes(spec.height, spec.width),
+        "epochs": _between(steps * batch / max(1, count), 10, 300),
+        "optimizer": "adam",
+        "rate": 1e-3 * math.sqrt(batch / 16),
+        "weight_decay": 0.02,
+        "label_smoothing": 0.0,
+        "ema": 0.998,
+    }
+
+
+def _detector_batch(count: int) -> int:
+    return min(16, 2 ** int(math.log2(max(2, count / 10))))
+
+
 def _object(raw: Any, kind: type, what: str) -> dict[str, Any]:
     if not isinstance(raw, Mapping):
         raise TrainingError(f"{what} must be a JSON object, not {type(raw).__name__}")
@@ -217,21 +253,42 @@ def _input(
     return replace(network.input, height=height, width=width, fit=fit)
 
 
+def _detector_input(
+    network: zoo.Network, dataset: Dataset, size_wh: tuple[int, int] | None, pretrained: str
+) -> InputSpec:
+    """The images' own shape, so that nothing is padded or distorted; sides as the pyramid needs them."""
+    if size_wh is None:
+        width, height = _usual_size(dataset)
+        scale = min(1.0, DETECTOR_SIDE / max(width, height))
+        width, height = (
+            max(2 * _PYRAMID, round(side * scale / _PYRAMID) * _PYRAMID) for side in (width, height)
+        )
+    else:
+        width, height = size_wh
+    return replace(network.input, height=height, width=width, fit="letterbox")
+
+
 def _usual_side(dataset: Dataset) -> int:
     """The shorter side of the middle one of a few images, in pixels, rounded down to a multiple of 8."""
+    side = min(_usual_size(dataset))
+    return side // 8 * 8 or side
+
+
+def _usual_size(dataset: Dataset) -> tuple[int, int]:
+    """Width and height, in pixels, of the one of a few images whose shorter side is the middle one."""
     if not len(dataset):
         raise TrainingError(f"{dataset.name} has no training image.")
     looked_at = np.unique(np.linspace(0, len(dataset) - 1, _LOOKED_AT).astype(int))
-    sides, broken = [], None
+    sizes, broken = list[tuple[int, int]](), None
     for index in looked_at:
         try:
-            sides.append(min(dataset.samples[int(index)].read().shape[:2]))
+            height, width = dataset.samples[int(index)].read().shape[:2]
+            sizes.append((width, height))
         except DataError as error:  # training reads all images and reports the broken ones
             broken = error
-    if broken is not None and not sides:
+    if broken is not None and not sizes:
         raise broken
-    side = median_low(sides)
-    return side // 8 * 8 or side
+    return sorted(sizes, key=min)[(len(sizes) - 1) // 2]
 
 
 def _batch(side: int, count: int) -> int:

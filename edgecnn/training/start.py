@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgecnn import zoo
+from edgecnn import heads, zoo
 from edgecnn.errors import TrainingError
 from edgecnn.training.lesson import Lesson
 from edgecnn.training.recipe import Recipe
 from edgecnn.zoo.keras import keras
-
-_CLASSIFIER = "logits"
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,25 +60,19 @@ def network(recipe: Recipe, classes: int) -> Any:
         DataError: a weight file is damaged or belongs to another network.
         MissingExtra: the package with the weights is not installed.
     """
-    model = zoo.build(
+    head = heads.find(recipe.task, recipe.design)
+    model = head.build(
         recipe.model, input_shape=input_shape(recipe), classes=classes, width=recipe.width, seed=recipe.seed
     )
-    if not recipe.pretrained:
-        return model
-    from edgecnn.zoo.pretrained import load_imagenet
-
-    path = Path(recipe.pretrained)
-    if recipe.pretrained == "imagenet":
-        load_imagenet(model, recipe.model)
-    elif not path.exists():
-        raise TrainingError(
-            f"{path}: there is no such weight file. Give 'imagenet', a .pth, a .keras or a run folder."
-        )
-    elif path.is_dir() or path.suffix == ".keras":
-        _load_keras(model, path / "model.keras" if path.is_dir() else path)
-    else:
-        load_imagenet(model, recipe.model, path=path)
+    if recipe.pretrained:
+        _take_over(model, *_pretrained(recipe), fresh=head.FRESH)
     return model
+
+
+def structure(recipe: Recipe, classes: int) -> Any:
+    """The recipe's network with any weights: to be given those of another."""
+    head = heads.find(recipe.task, recipe.design)
+    return head.structure(recipe.model, input_shape=input_shape(recipe), classes=classes, width=recipe.width)
 
 
 def input_shape(recipe: Recipe) -> tuple[int, int, int]:
@@ -88,12 +80,29 @@ def input_shape(recipe: Recipe) -> tuple[int, int, int]:
     return recipe.input.height, recipe.input.width, recipe.input.channels
 
 
-def _load_keras(model: Any, path: Path) -> None:
-    """All layers of the same name; the classifier stays fresh where it has another number of classes."""
-    try:
-        source = keras.models.load_model(path, compile=False, safe_mode=True)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise TrainingError(f"{path}: cannot be read as a Keras model ({_first_line(error)})") from error
+def _pretrained(recipe: Recipe) -> tuple[str, Any]:
+    """Where the weights come from, and a model that has them."""
+    path = Path(recipe.pretrained)
+    published = recipe.pretrained == "imagenet"
+    if not (published or path.exists()):
+        raise TrainingError(
+            f"{path}: there is no such weight file. Give 'imagenet', a .pth, a .keras or a run folder."
+        )
+    if not published and (path.is_dir() or path.suffix == ".keras"):
+        path = path / "model.keras" if path.is_dir() else path
+        try:
+            return str(path), keras.models.load_model(path, compile=False, safe_mode=True)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise TrainingError(f"{path}: cannot be read as a Keras model ({_first_line(error)})") from error
+    from edgecnn.zoo.pretrained import CLASSES, load_imagenet
+
+    source = zoo.structure(recipe.model, input_shape=input_shape(recipe), classes=CLASSES, width=recipe.width)
+    load_imagenet(source, recipe.model, path=None if published else path)
+    return recipe.pretrained, source
+
+
+def _take_over(model: Any, path: str, source: Any, *, fresh: tuple[str, ...]) -> None:
+    """All layers of the same name; those that begin with `fresh` stay as they are where none fits."""
     weights = {layer.name: layer.get_weights() for layer in source.layers if layer.weights}
     planned = []
     for layer in model.layers:
@@ -103,7 +112,7 @@ def _load_keras(model: Any, path: Path) -> None:
         wanted = [tuple(weight.shape) for weight in layer.weights]
         if given == wanted:
             planned.append((layer, weights[layer.name]))
-        elif layer.name != _CLASSIFIER:
+        elif not layer.name.startswith(fresh):
             raise TrainingError(
                 f"{path}: its layer {layer.name!r} has weights {given}, this network needs {wanted}. "
                 "Pretrained weights must come from the same network, width and colours."

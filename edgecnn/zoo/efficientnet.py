@@ -40,13 +40,11 @@ FAMILY = {
 
 
 def features(name: str, images: Tensor, width: float) -> dict[int, Tensor]:
-    """The stem and all rows; the 1280 filters after them belong to the classifier."""
+    """The stem and the rows but for the last, which only widens what the classifier's 1280 filters read."""
     x = convolution(images, STEM, kernel=3, stride=2, name="stem", activate=relu6)
     maps, reached, number = {2: x}, 2, 0
-    for row, (repeats, kernel, first_stride, expansion, filters) in enumerate(ROWS):
-        # The first and the last row are part of the fixed stem and head: wider, but never repeated.
-        deep = repeats if row in (0, len(ROWS) - 1) else math.ceil(repeats * FAMILY[name].depth)
-        for repeat in range(deep):
+    for row, (_, kernel, first_stride, expansion, filters) in enumerate(ROWS[:-1]):
+        for repeat in range(_depth(name, row)):
             stride = first_stride if repeat == 0 else 1
             x = inverted_residual(
                 x,
@@ -61,8 +59,21 @@ def features(name: str, images: Tensor, width: float) -> dict[int, Tensor]:
     return maps
 
 
+def _depth(name: str, row: int) -> int:
+    # The first row, like the last, is part of the fixed stem and head: wider, but never repeated.
+    return ROWS[row][0] if row == 0 else math.ceil(ROWS[row][0] * FAMILY[name].depth)
+
+
 def classifier(name: str, x: Tensor, classes: int, width: float) -> Tensor:
-    """1280 filters, the mean over the image, dropout, logits."""
+    """The last row, 1280 filters, the mean over the image, dropout, logits."""
+    _, kernel, _, expansion, filters = ROWS[-1]
+    x = inverted_residual(
+        x,
+        scaled(filters, FAMILY[name].width * width),
+        expanded=expansion * x.shape[-1],
+        kernel=kernel,
+        name=f"block{sum(_depth(name, row) for row in range(len(ROWS) - 1))}",
+    )
     x = convolution(x, HEAD, name="head", activate=relu6)
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     return logits(dropout(x, FAMILY[name].dropped), classes)

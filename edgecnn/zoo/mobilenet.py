@@ -54,7 +54,7 @@ V3_SMALL_MINIMALISTIC: tuple[tuple[int, int, int, bool, Activation, int], ...] =
 
 
 def features(name: str, images: Tensor, width: float) -> dict[int, Tensor]:
-    """The stem and all rows; what follows belongs to the classifier."""
+    """The stem and the rows; what follows belongs to the classifier, as does V2's last, which only widens."""
     return {
         "mobilenet_v1": _v1,
         "mobilenet_v2": _v2,
@@ -64,13 +64,20 @@ def features(name: str, images: Tensor, width: float) -> dict[int, Tensor]:
 
 
 def classifier(name: str, x: Tensor, classes: int, width: float) -> Tensor:
-    """The last convolution (V2, V3), the mean over the image, dropout, logits.
+    """The last row (V2), the last convolution (V2, V3), the mean over the image, dropout, logits.
 
     Widths below 1 leave the last layers at full size, as the papers do: there they cost little.
     """
     if name == "mobilenet_v1":
         return logits(layers.GlobalAveragePooling2D(name="pool")(x), classes)
     if name == "mobilenet_v2":
+        expansion, filters, _, _ = V2[-1]
+        x = inverted_residual(
+            x,
+            scaled(filters, width),
+            expanded=expansion * x.shape[-1],
+            name=f"block{sum(repeats for _, _, repeats, _ in V2)}",
+        )
         x = convolution(x, scaled(1280, max(1.0, width)), name="head", activate=relu6)
         x = layers.GlobalAveragePooling2D(name="pool")(x)
     else:
@@ -95,7 +102,7 @@ def _v1(images: Tensor, width: float) -> dict[int, Tensor]:
 def _v2(images: Tensor, width: float) -> dict[int, Tensor]:
     x = convolution(images, scaled(32, width), kernel=3, stride=2, name="stem", activate=relu6)
     maps, reached, number = {2: x}, 2, 0
-    for expansion, filters, repeats, first_stride in V2:
+    for expansion, filters, repeats, first_stride in V2[:-1]:
         for repeat in range(repeats):
             stride, number = (first_stride if repeat == 0 else 1), number + 1
             x = inverted_residual(

@@ -104,7 +104,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(name: str)
         ("vgg16", [1, 2, 4, 8, 16, 32], 512),
         ("resnet8", [1, 2, 4], 64),
         ("mobilenet_v1", [2, 4, 8, 16, 32], 1024),
-        ("efficientnet_lite0", [2, 4, 8, 16, 32], 320),
+        ("efficientnet_lite0", [2, 4, 8, 16, 32], 192),
     ],
 )
 def test_features_come_by_stride_for_a_detector_to_build_on(name, strides, deepest):
