@@ -83,8 +83,11 @@ def from_yolov8(outputs: Mapping[str, Array], said: Settings) -> Candidates:
             f"(n, {columns}). {_labels_hint(found, 4)}"
         )
     rows = found.T if found.shape[0] == columns else found
-    row, score, label_id = _best(rows[:, 4:], said)
-    return Candidates(_around_center(rows[row, :4], said), score, label_id)
+    best = rows[:, 4:].max(axis=1)
+    _check(best, said)
+    likely = np.flatnonzero(best >= said.cut)  # thousands of rows, of which a few are looked into
+    inside, score, label_id = _best(rows[likely, 4:], said)
+    return Candidates(_around_center(rows[likely[inside], :4], said), score, label_id)
 
 
 def from_yolov5(outputs: Mapping[str, Array], said: Settings) -> Candidates:
@@ -106,7 +109,8 @@ def from_yolov5(outputs: Mapping[str, Array], said: Settings) -> Candidates:
     # no class score is above 1: where the object is too unlikely, so is every class of it
     likely = np.flatnonzero(rows[:, 4] >= said.cut)
     product = probabilities(rows[likely, 4:5], said) * probabilities(rows[likely, 5:], said)
-    inside, score, label_id = _strongest(product, product, said)
+    place = _over(product, said.enough)
+    inside, score, label_id = _ranked(place, product.reshape(-1)[place], said.labels, said)
     return Candidates(_around_center(rows[likely[inside], :4], said), score, label_id)
 
 
@@ -150,35 +154,31 @@ def probabilities(raw: Array, said: Settings) -> Array:
 
 
 def _best(raw: Array, said: Settings) -> tuple[Array, Array, Array]:
-    """Row, score and label of the best of (n, c) raw scores."""
-    if not _check(raw, said):
-        nothing = np.arange(0)
-        return nothing, np.zeros(0, np.float32), nothing
-    return _strongest(raw, None, said)
+    """Row, score and label of those of (n, c) raw scores that reach the threshold, best first."""
+    place = _over(raw, said.cut) if _check(raw, said) else np.arange(0)
+    return _ranked(place, probabilities(raw.reshape(-1)[place], said), raw.shape[1], said)
 
 
-def _strongest(raw: Array, score: Array | None, said: Settings) -> tuple[Array, Array, Array]:
-    """Row, score and label of those at or over the threshold, best first, at most `MOST_CANDIDATES`.
-
-    Args:
-        raw: (n, c), finite; the higher, the better.
-        score: (n, c) where `raw` has been turned into probabilities already.
-        said: the card's options.
-    """
+def _over(raw: Array, cut: float) -> Array:
+    """Places in the flattened scores of the best that reach a limit: at most `MOST_CANDIDATES`, ascending."""
     flat = raw.reshape(-1)
-    place = np.flatnonzero(flat >= (said.cut if score is None else said.threshold * (1 - 1e-6)))
+    place = np.flatnonzero(flat >= cut)
+    if len(place) <= MOST_CANDIDATES:
+        return place
     found = flat[place]
-    if len(place) > MOST_CANDIDATES:
-        last = np.partition(found, -MOST_CANDIDATES)[-MOST_CANDIDATES]
-        better, equal = np.flatnonzero(found > last), np.flatnonzero(found == last)
-        # 8-bit scores tie by the dozen; the earlier cell wins, whatever order partition leaves
-        keep = np.sort(np.concatenate([better, equal[: MOST_CANDIDATES - len(better)]]))
-        place, found = place[keep], found[keep]
-    likely = probabilities(found, said) if score is None else np.asarray(found, np.float32)
-    enough = np.flatnonzero(likely >= np.float32(said.threshold))
-    order = enough[np.argsort(-likely[enough], kind="stable")]
-    row, label_id = np.divmod(place[order], raw.shape[1])
-    return row, likely[order], label_id
+    last = np.partition(found, -MOST_CANDIDATES)[-MOST_CANDIDATES]
+    better, equal = np.flatnonzero(found > last), np.flatnonzero(found == last)
+    # 8-bit scores tie by the dozen: the earlier cell wins, whatever order partition leaves
+    kept = np.concatenate([better, equal[: MOST_CANDIDATES - len(better)]])
+    return np.asarray(place[np.sort(kept)])
+
+
+def _ranked(place: Array, score: Array, columns: int, said: Settings) -> tuple[Array, Array, Array]:
+    """Row, score and label of those at or over the threshold, best first."""
+    enough = np.flatnonzero(score >= np.float32(said.threshold))
+    order = enough[np.argsort(-score[enough], kind="stable")]
+    row, label_id = np.divmod(place[order], columns)
+    return row, score[order], label_id
 
 
 def _check(raw: Array, said: Settings) -> bool:

@@ -80,15 +80,16 @@ class Settings:
     boxes: str = "pixels"
 
     @property
-    def cut(self) -> float:
-        """A raw score below it cannot be an answer; one above it may still fall short by a rounding.
+    def enough(self) -> float:
+        """Slightly less than the threshold: what is below it stays so, however probabilities are rounded."""
+        return self.threshold * (1 - 1e-6)
 
-        So that only the few survivors are turned into probabilities.
-        """
-        slightly_less = self.threshold * (1 - 1e-6)
-        if self.scores == "probabilities" or not slightly_less:
-            return slightly_less if self.scores == "probabilities" else -inf
-        return log(slightly_less / (1 - slightly_less))
+    @property
+    def cut(self) -> float:
+        """`enough` as a raw score, so that only the few survivors are turned into probabilities."""
+        if self.scores == "probabilities":
+            return self.enough
+        return log(self.enough / (1 - self.enough)) if self.enough else -inf
 
 
 def settings(card: Card) -> Settings:
