@@ -121,7 +121,7 @@ def main() -> None:
     print(
         f"{held} of {len(rows) + missing} boxes within IoU {IOU} and score {SCORE}, {missing} without a "
         f"counterpart; of the others the median IoU is {np.median([iou for iou, _ in rows]):.3f}, the least "
-        f"{min(iou for iou, _ in rows):.3f}, and scores are at most {max(apart for _, apart in rows):.3f} apart"
+        f"{min(iou for iou, _ in rows):.3f}; scores are at most {max(apart for _, apart in rows):.3f} apart"
     )
 
 

@@ -18,9 +18,9 @@ from edgecnn.errors import ConversionError
 from edgecnn.graph import Tensor
 from edgecnn.image import Array, Image
 from edgecnn.runtime import golden as goldens
-from edgecnn.runtime.golden import Golden, Stored
+from edgecnn.runtime.golden import Golden
 from edgecnn.runtime.model import Model
-from edgecnn.tasks import TASKS
+from edgecnn.runtime.stored import Stored, keep, sample
 
 SIDE: Final = 32
 """Of a stored image's longer side, in pixels: 3 kB as PNG, and what it shows can still be told."""
@@ -67,19 +67,17 @@ def drawn(number: int) -> Image:
 def _golden(model: Model, image: Image, tiled: int, labels: str, weights: str) -> Golden:
     tensor, view = model.prepare(np.tile(image, (tiled, tiled, 1)))
     real = model.raw(tensor)
-    outputs = {role: _stored(values, tensor) for role, values, tensor in _by_role(model, real)}
+    whole = {role: _stored(values, tensor) for role, values, tensor in _by_role(model, real)}
     # from what is stored, as on the device: rounding would not be the same otherwise
-    decoded = TASKS[model.card.task].decode(
-        {role: one.real for role, one in outputs.items()}, view, model.card
-    )
+    records = goldens.best({role: one.real for role, one in whole.items()}, view, model.card)
     return Golden(
         image=image,
         tiled=tiled,
         tensor_sha256=sha256(tensor.tobytes()).hexdigest(),
-        sampled=goldens.sample(tensor),
+        sampled=sample(tensor),
         level=_level(model, tensor),
-        outputs=outputs,
-        record=decoded.records(1)[0],
+        outputs={role: keep(one.values, one.scale, one.zero_point) for role, one in whole.items()},
+        records=records,
         labels_sha256=labels,
         weights_sha256=weights,
         computed_by=f"{model.backend.name} {model.backend.version}, {platform.machine()}",

@@ -5,21 +5,24 @@ and how closely, is `edgecnn.runtime.selftest`; which images are taken, `convert
 """
 
 import base64
-import binascii
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
-from math import isfinite, prod
 from typing import Any, Final
 
 import cv2
 import numpy as np
 
 from edgecnn import image_file
+from edgecnn.card import Card
 from edgecnn.errors import CardError, DataError
 from edgecnn.graph import Graph
-from edgecnn.image import Array, Image
+from edgecnn.image import Array, Image, View
+from edgecnn.results import Boxes, Result
+from edgecnn.runtime import stored, untrusted
+from edgecnn.runtime.stored import Stored
+from edgecnn.tasks import TASKS
 
 MOST_CHECKS: Final = 16
 MOST_SIDE: Final = 64
@@ -28,31 +31,7 @@ MOST_SIDE: Final = 64
 MOST_SHOWN: Final = 4096
 """Of the image as it is shown, in pixels."""
 
-_MOST_TEXT: Final = 1 << 20  # of base64, in characters; a thousand float scores take 5,400
-_SAMPLED: Final = 256
-_DTYPES: Final = ("float32", "int8", "uint8", "int16")
-
-
-@dataclass(frozen=True, eq=False)
-class Stored:
-    """An output as it left the model.
-
-    Attributes:
-        values: in the output's own dtype, without the batch axis.
-        scale: of integers that stand for real numbers; 0.0 otherwise.
-        zero_point: likewise.
-    """
-
-    values: Array
-    scale: float = 0.0
-    zero_point: int = 0
-
-    @property
-    def real(self) -> Array:
-        """The real numbers, float32, as `Model.raw` gives them."""
-        if not self.scale:
-            return self.values
-        return (self.values.astype(np.int32) - self.zero_point).astype(np.float32) * np.float32(self.scale)
+_MOST_RECORDS: Final = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,10 +43,10 @@ class Golden:
         tiled: how often it is repeated, down and across, before it is shown: so that a small image fills one
             as large as a camera's, and passes through the same halvings.
         tensor_sha256: of the prepared tensor's bytes.
-        sampled: (n,) some of its values, see `sample`.
+        sampled: (n,) some of its values, see `stored.sample`.
         level: by how much a value of the tensor changes with one grey level, at most.
         outputs: role to output.
-        record: the result's best entry: label, score.
+        records: the result's best entries, such as label and score; may be none of a detector's.
         labels_sha256: of the card's labels, see `of_labels`.
         weights_sha256: of the file's constants, see `of_weights`.
         computed_by: runtime, version and processor.
@@ -79,7 +58,7 @@ class Golden:
     sampled: Array
     level: float
     outputs: Mapping[str, Stored]
-    record: Mapping[str, Any]
+    records: tuple[Mapping[str, Any], ...]
     labels_sha256: str
     weights_sha256: str
     computed_by: str
@@ -104,13 +83,10 @@ def to_json(golden: Golden) -> dict[str, Any]:
         "tensor": {
             "sha256": golden.tensor_sha256,
             "level": golden.level,
-            "sampled": _array_to_json(golden.sampled),
+            "sampled": stored.array_to_json(golden.sampled),
         },
-        "outputs": {
-            role: {**_array_to_json(one.values), "scale": one.scale, "zero_point": one.zero_point}
-            for role, one in golden.outputs.items()
-        },
-        "record": dict(golden.record),
+        "outputs": {role: stored.to_json(one) for role, one in golden.outputs.items()},
+        "records": [dict(record) for record in golden.records],
         "labels": golden.labels_sha256,
         "weights": golden.weights_sha256,
         "computed_by": golden.computed_by,
@@ -124,41 +100,56 @@ def from_json(raw: Mapping[str, Any], where: str) -> Golden:
         CardError: it is none: says what is wrong with it.
     """
     try:
-        tensor = _mapping(raw, "tensor")
+        tensor = untrusted.mapping(raw, "tensor")
         outputs = {
-            _text(role): Stored(
-                _array(one), _number(one, "scale", 0, 1e30), int(_number(one, "zero_point", -(2**31), 2**31))
-            )
-            for role, one in _mapping(raw, "outputs").items()
-            if isinstance(one, Mapping) or _wrong(f"outputs.{role} is no object")
+            untrusted.text(role): stored.from_json(one)
+            for role, one in untrusted.mapping(raw, "outputs").items()
+            if isinstance(one, Mapping) or untrusted.wrong(f"outputs.{role} is no object")
         }
         image = _image(raw)
-        tiled = _number(raw, "tiled", 1, MOST_SHOWN // max(image.shape[:2]))
+        tiled = untrusted.number(raw, "tiled", 1, MOST_SHOWN // max(image.shape[:2]))
         return Golden(
             image=image,
             tiled=int(tiled),
-            tensor_sha256=_text(tensor.get("sha256")),
-            sampled=_array(_mapping(tensor, "sampled")),
-            level=_number(tensor, "level", 0, 1e30),
+            tensor_sha256=untrusted.text(tensor.get("sha256")),
+            sampled=stored.array_from_json(untrusted.mapping(tensor, "sampled")),
+            level=untrusted.number(tensor, "level", 0, 1e30),
             outputs=outputs,
-            record={name: _plain(name, value) for name, value in _mapping(raw, "record").items()},
-            labels_sha256=_text(raw.get("labels")),
-            weights_sha256=_text(raw.get("weights")),
-            computed_by=_text(raw.get("computed_by")),
+            records=_records(raw),
+            labels_sha256=untrusted.text(raw.get("labels")),
+            weights_sha256=untrusted.text(raw.get("weights")),
+            computed_by=untrusted.text(raw.get("computed_by")),
         )
     except (CardError, DataError) as error:
         raise CardError(f"{where}: cannot be read: {error}. Convert the model again.") from None
 
 
-def sample(tensor: Array) -> Array:
-    """Some values of a tensor, (n,), n <= 256, spread evenly over it.
+def best(outputs: Mapping[str, Array], view: View, card: Card) -> tuple[dict[str, Any], ...]:
+    """The best entries of a result: one class, or up to five boxes.
 
-    The stride is no multiple of 3, so that every colour is met.
+    Boxes are decoded as they are judged, unlikely ones too: in a drawn image there are no others. Soft
+    suppression changes scores, so that they could not be found among `candidates`; hard takes its place.
+
+    Args:
+        outputs: real numbers by role.
+        view: where the image lies in the tensor.
+        card: says what they mean.
+
+    Raises:
+        EdgecnnError: they cannot be decoded.
     """
-    flat = tensor.reshape(-1)
-    stride = max(1, len(flat) // _SAMPLED)
-    stride += stride > 1 and stride % 3 == 0
-    return flat[::stride][:_SAMPLED].copy()
+    softly = card.options.get("nms") == "soft"
+    result = _judged(outputs, view, card, {"nms": "hard"} if softly else {})
+    return tuple(result.records(_MOST_RECORDS if isinstance(result, Boxes) else 1))
+
+
+def candidates(outputs: Mapping[str, Array], view: View, card: Card) -> tuple[dict[str, Any], ...]:
+    """All boxes before the weaker of those that overlap are left out; of other results what `best` gives.
+
+    Which of two equals survives is decided by the last bit; here both are.
+    """
+    result = _judged(outputs, view, card, {"nms": "none"} if "decode" in card.options else {})
+    return tuple(result.records(None if isinstance(result, Boxes) else 1))
 
 
 def of_labels(labels: tuple[str, ...]) -> str:
@@ -181,33 +172,21 @@ def of_weights(graph: Graph) -> str:
     return digest.hexdigest()
 
 
-def _array_to_json(values: Array) -> dict[str, Any]:
-    stored = np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<"))
-    return {
-        "dtype": str(values.dtype),
-        "shape": list(values.shape),
-        "data": base64.b64encode(stored.tobytes()).decode("ascii"),
-    }
+def _judged(outputs: Mapping[str, Array], view: View, card: Card, options: Mapping[str, Any]) -> Result:
+    task = TASKS[card.task]
+    return task.decode(outputs, view, replace(card, options={**card.options, **task.JUDGING, **options}))
 
 
-def _array(raw: Mapping[str, Any]) -> Array:
-    dtype, shape = raw.get("dtype"), raw.get("shape")
-    if dtype not in _DTYPES:
-        raise CardError(f"the dtype {str(dtype)[:40]!r} is none of {', '.join(_DTYPES)}")
-    if not isinstance(shape, list) or len(shape) > 8 or not all(type(n) is int and n > 0 for n in shape):
-        raise CardError(f"the shape {str(shape)[:40]} is no list of sizes")
-    data = _bytes(raw.get("data"), "data")
-    wanted = np.dtype(dtype).newbyteorder("<")
-    if len(data) != prod(shape) * wanted.itemsize:
-        raise CardError(f"{len(data)} bytes of {dtype} do not make the shape {str(shape)[:40]}")
-    values = np.frombuffer(data, wanted).astype(dtype).reshape(shape)
-    if not np.isfinite(values).all():
-        raise CardError("a stored value is not a number")
-    return values
+def _records(raw: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+    found = raw.get("records", [raw.get("record")])  # before detection, a check held one
+    if not isinstance(found, list) or len(found) > _MOST_RECORDS:
+        raise CardError(f"records is no list of at most {_MOST_RECORDS}")
+    objects = [untrusted.mapping({"record": one}, "record") for one in found]
+    return tuple({name: untrusted.plain(name, value) for name, value in one.items()} for one in objects)
 
 
 def _image(raw: Mapping[str, Any]) -> Image:
-    png = _bytes(raw.get("image"), "image")
+    png = untrusted.base64_bytes(raw.get("image"), "image")
     if png[:8] != b"\x89PNG\r\n\x1a\n" or len(png) < 24:
         raise CardError("the image is no PNG")
     # before anything is unpacked: a few bytes can stand for gigapixels
@@ -215,44 +194,3 @@ def _image(raw: Mapping[str, Any]) -> Image:
     if not (0 < width <= MOST_SIDE and 0 < height <= MOST_SIDE):
         raise CardError(f"the image has {width} x {height} pixels; {MOST_SIDE} x {MOST_SIDE} is the most")
     return image_file.decode(png, "the image")
-
-
-def _bytes(raw: object, what: str) -> bytes:
-    if not isinstance(raw, str) or len(raw) > _MOST_TEXT:
-        raise CardError(f"{what} is no base64 text of at most {_MOST_TEXT} characters")
-    try:
-        return base64.b64decode(raw, validate=True)
-    except (binascii.Error, ValueError):
-        raise CardError(f"{what} is not base64") from None
-
-
-def _mapping(raw: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = raw.get(name)
-    if not isinstance(value, dict) or len(value) > 100:
-        raise CardError(f"{name} is no object")
-    return value
-
-
-def _number(raw: Mapping[str, Any], name: str, low: float, high: float) -> float:
-    value: Any = raw.get(name)
-    if type(value) not in (int, float) or not (isfinite(value) and low <= value <= high):
-        raise CardError(f"{name} must be a number in {low:g}..{high:g}, not {str(value)[:40]}")
-    return float(value)
-
-
-def _text(raw: object) -> str:
-    if not isinstance(raw, str) or len(raw) > 200 or not raw.isprintable():
-        raise CardError(f"{str(raw)[:40]!r} is no short text")
-    return raw
-
-
-def _plain(name: str, value: object) -> Any:
-    """A text, a number, or a list of numbers."""
-    numbers: list[Any] = value if isinstance(value, list) and len(value) <= 4096 else [value]
-    if all(type(one) in (int, float) and isfinite(one) for one in numbers):
-        return value
-    return _text(value) if not isinstance(value, list) else _wrong(f"record.{name[:40]} holds no numbers")
-
-
-def _wrong(what: str) -> Any:
-    raise CardError(what)

@@ -16,6 +16,7 @@ from edgecnn.errors import CardError
 from edgecnn.runtime import golden as goldens
 from edgecnn.runtime.model import load
 from edgecnn.runtime.selftest import FLOAT_TOLERANCE, INTEGER_TOLERANCE, apart, selftest, tolerance
+from edgecnn.runtime.stored import sample
 
 COLOURS = ("red", "green", "blue")
 KINDS = {
@@ -198,8 +199,12 @@ HOSTILE = {
     ),
     "a tensor that is a list": lambda check: check.update(tensor=[]),
     "a negative level": lambda check: check["tensor"].update(level=-1),
-    "a record of objects": lambda check: check.update(record={"label": {"a": 1}}),
-    "a record with control characters": lambda check: check.update(record={"label": "\x1b[2J"}),
+    "a record of objects": lambda check: check.update(records=[{"label": {"a": 1}}]),
+    "records that are no list": lambda check: check.update(records={"label": "red"}),
+    "records without end": lambda check: check.update(records=[{"label": "red"}] * 1000),
+    "a sample of nothing": lambda check: check["outputs"]["scores"].update(of=[]),
+    "a sample of terabytes": lambda check: check["outputs"]["scores"].update(of=[2**40], sha256=1),
+    "a record with control characters": lambda check: check.update(records=[{"label": "\x1b[2J"}]),
     "a fingerprint that is a number": lambda check: check.update(weights=3),
     "words of another machine without end": lambda check: check.update(computed_by="x" * 10_000),
 }
@@ -243,7 +248,7 @@ def test_a_check_goes_to_json_and_back(tested):
 @pytest.mark.parametrize("colours", [(1, 1, 3), (1, 32, 32, 3), (1, 224, 224, 3), (1, 97, 3, 3)])
 def test_a_sample_meets_every_colour(colours):
     places = np.arange(np.prod(colours)).reshape(colours)
-    sampled = goldens.sample(places)
+    sampled = sample(places)
     assert 0 < len(sampled) <= 256
     assert {int(place) % 3 for place in sampled} == {0, 1, 2}
 
