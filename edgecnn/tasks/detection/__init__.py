@@ -124,8 +124,8 @@ def decode(outputs: Mapping[str, Array], view: View, card: Card) -> Boxes:
     if said.nms == "hard":
         keep = suppress(xyxy[visible], label_id, iou=said.iou, most=said.most)
     elif said.nms == "soft":
-        keep, lowered = soften(xyxy[visible], label_id, score, least=said.threshold, most=said.most)
-        score = score.copy()
+        least = float(np.float32(said.threshold))  # as scores are compared everywhere else
+        keep, lowered = soften(xyxy[visible], label_id, score, least=least, most=said.most)
         score[keep] = lowered
     else:
         keep = np.arange(min(len(visible), said.most))

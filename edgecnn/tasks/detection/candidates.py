@@ -134,14 +134,13 @@ def from_postprocess(outputs: Mapping[str, Array], said: Settings) -> Candidates
         )
     valid = _count(outputs["count"], len(scores)) if "count" in outputs else len(scores)
     row, score, _ = _best(scores[:valid, None], said)
-    number = _numbers(classes[row]) - said.label_base
-    label_id = number.astype(np.int64)
-    wrong = np.flatnonzero((label_id != number) | (label_id < 0) | (label_id >= said.labels))
+    label = _numbers(classes[row], "classes") - said.label_base
+    wrong = np.flatnonzero((label != np.floor(label)) | (label < 0) | (label >= said.labels))
     if len(wrong):
         raise CardError(_about_class(float(classes[row[wrong[0]]]), said))
     corners = _numbers(boxes[row]).clip(-_FARTHEST, _FARTHEST)
     corners = corners * (said.height, said.width, said.height, said.width)
-    return Candidates(_yx_to_xy(corners), score, label_id)
+    return Candidates(_yx_to_xy(corners), score, label.astype(np.int64))
 
 
 def probabilities(raw: Array, said: Settings) -> Array:
@@ -196,10 +195,10 @@ def _check(raw: Array, said: Settings) -> bool:
     return highest >= said.cut
 
 
-def _numbers(found: Array) -> Array:
+def _numbers(found: Array, role: str = "boxes") -> Array:
     numbers = np.asarray(found, np.float64)
     if np.isnan(numbers).any():
-        raise ModelError("boxes are not numbers (NaN). The weights are damaged.")
+        raise ModelError(f"{role} are not numbers (NaN). The weights are damaged.")
     return numbers
 
 
@@ -216,7 +215,7 @@ def _yx_to_xy(corners: Array) -> Array:
 
 
 def _count(found: Array, rows: int) -> int:
-    count = _numbers(found).reshape(-1)
+    count = np.asarray(found, np.float64).reshape(-1)
     if count.size != 1 or not 0 <= count[0] <= rows or count[0] != int(count[0]):
         raise CardError(
             f"count says {' '.join(f'{one:g}' for one in count[:4])}, but there are {rows} rows. "
@@ -234,7 +233,7 @@ def _labels_hint(found: Array, before: int) -> str:
 
 def _about_class(number: float, said: Settings) -> str:
     low, high = said.label_base, said.label_base + said.labels - 1
-    if number != int(number):
+    if not number.is_integer():
         return f"class {number:g} is no whole number. The card's roles are mixed up: are these the scores?"
     advice = {low - 1: 0, high + 1: 1}.get(int(number))
     if advice is not None and advice != said.label_base:
