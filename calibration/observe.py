@@ -26,7 +26,10 @@ from edgecnn.graph import Graph, read
 from edgecnn.runtime.interpreter import open_interpreter
 
 _ORDERED: Final = frozenset(
-    {"RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE", "SOFTMAX", "LOG_SOFTMAX", "LOGISTIC", "TANH"}
+    {
+        *("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE", "CONCATENATION"),
+        *("SOFTMAX", "LOG_SOFTMAX", "LOGISTIC", "TANH"),
+    }
 )
 """Operators whose largest result stands where the largest value was."""
 

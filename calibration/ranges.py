@@ -7,7 +7,7 @@ that of the whole. So a range here speaks for one tensor only.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
 
@@ -125,6 +125,20 @@ def ranges_of(histograms: Histograms, method: str, *, percentile: float = PERCEN
         for name, histogram in histograms.tensors.items()
     }
     return Ranges({**found, **histograms.known}, method, histograms.samples, histograms.sha256)
+
+
+def within(ranges: Ranges, limits: Mapping[str, tuple[float, float]]) -> Ranges:
+    """The ranges, none of them wider than its limits: what lies beyond does not matter and may be clipped.
+
+    Args:
+        ranges: as estimated.
+        limits: tensor name to (low, high); one that shares no value with its range changes nothing.
+    """
+    found = dict(ranges.low_high)
+    for name, (least, most) in limits.items():
+        if name in found and max(found[name][0], least) < min(found[name][1], most):
+            found[name] = max(found[name][0], least), min(found[name][1], most)
+    return replace(ranges, low_high=found)
 
 
 def of_pixels(spec: InputSpec) -> tuple[float, float]:

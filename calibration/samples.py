@@ -1,7 +1,7 @@
 """Which training images calibration looks at: balanced, far apart, the same again, and one at a time."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ from edgecnn.card import InputSpec
 from edgecnn.data.dataset import Dataset, label_ids
 from edgecnn.errors import DataError
 from edgecnn.evaluation.reading import Reading
+from edgecnn.results import Boxes
 
 COUNT = 256
 """Images by default; what a second is enough for with small images."""
@@ -23,7 +24,8 @@ POOL = 3
 def choose(dataset: Dataset, *, count: int = COUNT, seed: int = 0) -> Dataset:
     """Some samples that stand for all, as many of each class as possible.
 
-    Any beginning of the choice is balanced too. Reads no image.
+    Any beginning of the choice is balanced too: of images with boxes, the next one always shows the class
+    that fewest of those before it show. Reads no image.
 
     Args:
         dataset: the training images.
@@ -43,6 +45,8 @@ def choose(dataset: Dataset, *, count: int = COUNT, seed: int = 0) -> Dataset:
     order = random.permutation(len(dataset))
     if dataset.task == "classification":
         order = order[_in_turn(label_ids(dataset)[order])]
+    if dataset.task == "detection":
+        order = order[[place for place, _ in _rarest_first(_shown(dataset.subset(order)))]]
     return dataset.subset(order[:count])
 
 
@@ -79,10 +83,7 @@ def choose_apart(
         for image in reading:
             reading.handed.clear()
             vectors.append(features(image))
-    labels = (
-        label_ids(candidates) if dataset.task == "classification" else np.zeros(len(candidates), np.int64)
-    )
-    return candidates.subset(_apart(np.stack(vectors), labels, count))
+    return candidates.subset(_apart(np.stack(vectors), _stands_for(candidates), count))
 
 
 class Prepared:
@@ -136,6 +137,57 @@ def _apart(vectors: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], coun
             taken.append(farthest)
             distances = np.minimum(distances, np.square(vectors - vectors[farthest]).sum(1))
     return taken
+
+
+def _stands_for(dataset: Dataset) -> npt.NDArray[np.int64]:
+    """The class for whose sake each image is there, (n,); all the same where images show no classes."""
+    if dataset.task == "classification":
+        return label_ids(dataset)
+    labels = np.zeros(len(dataset), np.int64)
+    if dataset.task == "detection":
+        for place, label in _rarest_first(_shown(dataset)):
+            labels[place] = label
+    return labels
+
+
+def _shown(dataset: Dataset) -> list[tuple[int, ...]]:
+    """The classes of the boxes in each image; (-1,) where there are none.
+
+    Raises:
+        DataError: the truth of a sample is not boxes.
+    """
+    found = []
+    for sample in dataset.samples:
+        if not isinstance(sample.truth, Boxes):
+            raise DataError(
+                f"{sample.image.name}: its truth is {type(sample.truth).__name__}, not Boxes; {dataset.name} "
+                f"is a data set for {dataset.task}"
+            )
+        found.append(tuple(np.unique(sample.truth.label_id).tolist()) or (-1,))
+    return found
+
+
+def _rarest_first(shown: Sequence[tuple[int, ...]]) -> Iterator[tuple[int, int]]:
+    """An order in which each image shows the class that fewest before it show: (position, that class)."""
+    waiting: dict[int, list[int]] = {}
+    for place, classes in reversed([*enumerate(shown)]):
+        for label in classes:
+            waiting.setdefault(label, []).append(place)
+    seen = dict.fromkeys(sorted(waiting, key=lambda label: (len(waiting[label]), label)), 0)
+    free = [True] * len(shown)
+    while seen:
+        label = min(seen, key=lambda one: seen[one])
+        while waiting[label] and not free[waiting[label][-1]]:
+            waiting[label].pop()
+        if not waiting[label]:
+            del seen[label]
+            continue
+        place = waiting[label].pop()
+        free[place] = False
+        yield place, label
+        for other in shown[place]:
+            if other in seen:
+                seen[other] += 1
 
 
 def _in_turn(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 from edgecnn.errors import ConversionError
 from edgecnn.evaluation.agreement import Agreement
-from edgecnn.evaluation.judge import Judged
+from edgecnn.evaluation.judged import Judged
 from edgecnn.evaluation.paired import CONFIDENCE
 
 Outcome: TypeAlias = Literal["certified", "unproven", "refused"]
@@ -24,11 +24,11 @@ HEADER = ("class", "images", "float %", "file %", "drop", "at most", "proven")
 
 @dataclass(frozen=True)
 class Budget:
-    """What a conversion may cost, in points (percent of the images).
+    """What a conversion may cost, in points (percent of the images, or hundredths of a detector's mAP).
 
     Attributes:
-        max_drop: of accuracy.
-        max_class_drop: of the accuracy on the images of any one class.
+        max_drop: of accuracy; of a detector, of mAP@0.5:0.95 and of mAP@0.5.
+        max_class_drop: of the same on any one class.
         drop_stated: someone asked for `max_drop`: it must be proven, not only observed.
         class_drop_stated: likewise.
     """
@@ -184,6 +184,11 @@ class Verdict:
     def accuracy(self) -> float:
         """Of the file, in [0, 1]; where nobody labelled the images, the share of the same decisions."""
         return (self.reference_right - self.agreement.lost + self.agreement.gained) / self.agreement.images
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of what stands in `table`."""
+        return HEADER
 
     def header(self, name: str = "the file") -> str:
         """One line that says how it went; `name` is what to call the file."""

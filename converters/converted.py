@@ -6,8 +6,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from converters.certificate import Verdict
 from converters.ladder import Rung
+from converters.verdict import Verdict
 
 
 @dataclass(frozen=True)

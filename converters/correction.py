@@ -11,7 +11,7 @@ run again, and what comes out goes into the next piece. That costs three runs fo
 for each layer.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeAlias
@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calibration import constants, editable
+from calibration.observe import unclipped
 from calibration.pieces import exposed
 from converters.bias import LIMIT
 from converters.piecewise import Walk, live_bytes
@@ -130,7 +131,13 @@ def correct_biases(
     ends = [target.operator.index + 1 for target in targets]
     most = max(LEAST_IMAGES, min(IMAGES, MEMORY_BYTES // max(1, live_bytes(integer, ends))))
     progress(f"correcting biases on up to {most} images")
-    references = [target.reference for target in targets]
+    answer = unclipped(floating)
+    references = {
+        target.reference: _written(integer, target)
+        if floating.tensors[target.reference].name in answer
+        else (-np.inf, np.inf)
+        for target in targets
+    }
     entrance = integer.tensors[integer.inputs[0]]
     means, entered = _float_means(source, references, islice(tensors(), most), entrance, name, threads)
     if not entered:
@@ -190,24 +197,39 @@ def _targets(floating: Graph, integer: Graph) -> list[_Target]:
 
 def _float_means(
     source: bytes,
-    references: Sequence[int],
+    references: Mapping[int, tuple[float, float]],
     tensors: Iterable[Values],
     entrance: Tensor,
     name: str,
     threads: int,
 ) -> tuple[list[Means], list[npt.NDArray[Any]]]:
-    """Per reference the channel means (images, channels), and each image as the integer model takes it."""
-    interpreter = open_interpreter(exposed(source, references), name, threads=threads)
+    """Per reference the channel means (images, channels), and each image as the integer model takes it.
+
+    Of an answer that was clipped on purpose (`calibration.background`), the float values are clipped alike:
+    what lies beyond is no error that a bias should take back.
+    """
+    interpreter = open_interpreter(exposed(source, [*references]), name, threads=threads)
     means: list[list[Means]] = [[] for _ in references]
     entered = []
     for values in tensors:
         interpreter.write(0, values)
         interpreter.invoke()
-        for position, gathered in enumerate(means):
-            gathered.append(_channel_means(interpreter.read(position)))
+        for position, (gathered, bounds) in enumerate(zip(means, references.values(), strict=True)):
+            made = interpreter.read(position)
+            gathered.append(_channel_means(made if bounds[0] == -np.inf else made.clip(*bounds)))
         entered.append(_as_input(values, entrance))
     interpreter.close()
     return [np.array(gathered) for gathered in means], entered
+
+
+def _written(graph: Graph, target: _Target) -> tuple[float, float]:
+    """The lowest and highest number that the operator can write."""
+    tensor = graph.tensors[target.operator.outputs[0]]
+    limits = np.iinfo(tensor.dtype)
+    low, high = (
+        (end - int(tensor.zero_point[0])) * float(tensor.scale[0]) for end in (limits.min, limits.max)
+    )
+    return low, high
 
 
 def _as_input(values: Values, entrance: Tensor) -> npt.NDArray[Any]:

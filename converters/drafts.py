@@ -6,12 +6,13 @@ from functools import cached_property
 
 from calibration.histogram import Histograms
 from calibration.observe import calibrate, histograms
-from calibration.ranges import Ranges, ranges_of
+from calibration.ranges import Ranges, ranges_of, within
 from calibration.samples import Prepared
 from converters.correction import correct_biases
 from converters.quantize import quantize
 from converters.rounding import round_weights
 from converters.schemes import Io, Precision, Weights
+from converters.signal import Nearness
 from edgecnn.card import InputSpec
 from edgecnn.data.dataset import Dataset
 
@@ -38,6 +39,8 @@ class Material:
         retrain: trains the network with its quantization and makes the int8 file; None: the caller did not
             allow training.
         ranges: of the content by FIRST, if they are known already.
+        near: how outputs are compared with the float model's; None: all numbers of each alike.
+        limits: tensor name to what a range need not go beyond, whatever estimates it.
     """
 
     content: bytes
@@ -52,6 +55,8 @@ class Material:
     threads: int = 1
     retrain: Callable[[], "Candidate"] | None = None
     ranges: Ranges | None = None
+    near: Nearness | None = None
+    limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +155,8 @@ class Level:
     def ranges(self, method: str) -> Ranges:
         """Of the activations, by one method."""
         if method not in self._known:
-            self._known[method] = self._whole() if method == FIRST else ranges_of(self._histograms, method)
+            found = self._whole() if method == FIRST else ranges_of(self._histograms, method)
+            self._known[method] = within(found, self._material.limits)
         return self._known[method]
 
     def _rung(self, method: str, kept: Mapping[str, Precision]) -> str:

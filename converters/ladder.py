@@ -21,12 +21,12 @@ from time import perf_counter
 from typing import Any, Final
 
 from converters import sick
-from converters.certificate import Verdict
 from converters.drafts import FIRST, Candidate, Draft, Level, Material, Tell, inputs_of
 from converters.equalize import equalize
 from converters.schemes import Precision
 from converters.screen import PassedOver, Screen
 from converters.sensitivity import sensitivities
+from converters.verdict import Verdict
 from edgecnn.graph import read
 
 __all__ = ["FIRST", "NARROWER", "Candidate", "Material", "Rung", "best", "climb", "told"]
@@ -137,7 +137,11 @@ class _Climbing:
         self.progress = progress
         self.tried: list[Rung] = []
         self.screen = Screen(
-            material.content, inputs_of(material), name=material.name, threads=material.threads
+            material.content,
+            inputs_of(material),
+            name=material.name,
+            threads=material.threads,
+            near=material.near,
         )
 
     def worth_judging(self, drafts: Sequence[Draft]) -> Iterator[Candidate]:
@@ -209,6 +213,7 @@ def _plans(
         precision=precision,
         io=material.io,
         weights=material.weights,
+        near=material.near,
         progress=climbing.progress,
     )
     layers = list(sick.layer_plans(found, graph, precision, most=most))

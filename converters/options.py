@@ -23,8 +23,9 @@ class Options:
         corrects: int8 biases are corrected by images.
         samples: how many training images to calibrate with.
         seed: which ones.
-        max_drop: points of accuracy that a file may lose. Stated, it must be proven; None: 1, as observed.
-        max_class_drop: likewise, of any one class; None: 5.
+        max_drop: points of accuracy (of a detector: of mAP) that a file may lose. Stated, it must be proven;
+            None: 1, as observed.
+        max_class_drop: likewise, of any one class; None is the task's: see `converters.judging`.
         judged: validation images to judge on, at most; None: as many as memory allows.
         unlabelled: the data are photographs that nobody labelled: the float model's answers are the truth.
         audited: the calibration images are checked first (`calibration.audit`), and unfit ones refused.
@@ -45,12 +46,11 @@ class Options:
     audited: bool = True
     uncertified: bool = False
 
-    @property
-    def budget(self) -> Budget:
-        """What a file may cost."""
-        given = {"max_drop": self.max_drop, "max_class_drop": self.max_class_drop}
+    def budget(self, max_class_drop: float) -> Budget:
+        """What a file may cost; `max_class_drop` is what any one class may lose where nobody said."""
         return Budget(
-            **{name: value for name, value in given.items() if value is not None},
+            max_drop=Budget.max_drop if self.max_drop is None else self.max_drop,
+            max_class_drop=max_class_drop if self.max_class_drop is None else self.max_class_drop,
             drop_stated=self.max_drop is not None,
             class_drop_stated=self.max_class_drop is not None,
         )

@@ -40,7 +40,7 @@ def publish_float(path: Path, content: bytes, card: Card, source: Outputs, evide
     """
     shown = evidence.images(card.input, VERIFIED_FLOAT)
     with _placed(path, content, card, evidence) as made:
-        comparison = verify.compare(source, verify.outputs_of(made), shown)
+        comparison = verify.compare(source, verify.outputs_of(made), shown, card)
         verify.check_equal(comparison, str(path))
     return comparison
 
@@ -63,7 +63,7 @@ def publish(
     """
     shown = evidence.images(card.input, VERIFIED)
     with _placed(path, content, card, evidence) as made:
-        comparison = verify.compare(source, verify.outputs_of(made), shown)
+        comparison = verify.compare(source, verify.outputs_of(made), shown, card)
         if not as_it_is:
             verify.check_sound(comparison, str(path), real_images=evidence.is_real)
     return comparison

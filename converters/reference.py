@@ -20,7 +20,8 @@ from edgecnn.data.dataset import Dataset, Sample
 from edgecnn.data.unlabelled import UNLABELLED
 from edgecnn.errors import ConversionError, DataError, ModelError
 from edgecnn.evaluation.agreement import UNDECIDED, decide
-from edgecnn.evaluation.judge import Judged, Progress
+from edgecnn.evaluation.judge import Progress
+from edgecnn.evaluation.judged import Judged
 from edgecnn.evaluation.paired import CONFIDENCE, chance_of_at_least
 from edgecnn.evaluation.reading import Reading
 from edgecnn.image import Array
@@ -227,8 +228,8 @@ class Reference:
         return tuple(lines)
 
 
-def recorded(run: Run) -> dict[str, float]:
-    """The recall of each class, in [0, 1], that training found on its validation images; {} if it kept none.
+def recorded(run: Run, figure: str = "recall") -> dict[str, float]:
+    """A figure of each class, in [0, 1], that training found on its validation images; {} if it kept none.
 
     Raises:
         DataError: the record is not JSON.
@@ -241,9 +242,9 @@ def recorded(run: Run) -> dict[str, float]:
         raise DataError(f"{run.training}: not JSON ({error}). Delete the file, or train again.") from None
     records = found.get("per_class", []) if isinstance(found, dict) else []
     return {
-        str(record["label"]): float(record["recall"])
+        str(record["label"]): float(record[figure])
         for record in (records if isinstance(records, list) else [])
-        if isinstance(record, dict) and "label" in record and isinstance(record.get("recall"), int | float)
+        if isinstance(record, dict) and "label" in record and isinstance(record.get(figure), int | float)
     }
 
 

@@ -24,9 +24,10 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from converters.certificate import Verdict
 from converters.ruling import MOST_CHANGED
 from converters.sensitivity import outputs_of, signal_to_noise_db
+from converters.signal import Nearness
+from converters.verdict import Verdict
 
 IMAGES: Final = 32
 
@@ -75,7 +76,13 @@ class Screen:
     """What files show at a first look, and what those that were refused ask of the next."""
 
     def __init__(
-        self, content: bytes, tensors: Callable[[], Iterable[Values]], *, name: str, threads: int = 1
+        self,
+        content: bytes,
+        tensors: Callable[[], Iterable[Values]],
+        *,
+        name: str,
+        threads: int = 1,
+        near: Nearness | None = None,
     ) -> None:
         """Look at nothing yet.
 
@@ -84,7 +91,9 @@ class Screen:
             tensors: gives the calibration inputs, from the start each time; the first IMAGES are looked at.
             name: what to call the model in errors.
             threads: of the interpreter.
+            near: how outputs are compared; None is `signal_to_noise_db`.
         """
+        self._near = near
         self._content = content
         self._tensors = tensors
         self._name = name
@@ -98,7 +107,7 @@ class Screen:
             DataError: an image cannot be read.
             ModelError: the file cannot be run.
         """
-        return signal_to_noise_db(self._expected, self._outputs(made))
+        return (self._near or signal_to_noise_db)(self._expected, self._outputs(made))
 
     def refused(self, rung: str, snr_db: float, finished_db: float, verdict: Verdict) -> None:
         """A file was judged and refused: the next must be better.

@@ -19,6 +19,7 @@ from calibration.ranges import Ranges
 from converters import float_source
 from converters.quantize import quantize
 from converters.schemes import Io, Keep, Precision, Weights
+from converters.signal import Nearness
 from edgecnn.errors import ConversionError
 from edgecnn.graph import Graph, Operator, Tensor, read
 from edgecnn.runtime.interpreter import open_interpreter
@@ -84,6 +85,7 @@ def sensitivities(
     io: Io | None = None,
     weights: Weights = "channel",
     make: Callable[[Keep], bytes] | None = None,
+    near: Nearness | None = None,
     progress: Callable[[str], None] = lambda line: None,
 ) -> tuple[Sensitivity, ...]:
     """Measure what each operator of an int8 model costs.
@@ -105,6 +107,7 @@ def sensitivities(
         weights: see `quantize.quantize`.
         make: how the int8 model is made from what is kept, for conversions of more than one step; `io` and
             `weights` are then its own business. None is `quantize.quantize`.
+        near: how outputs are compared; None is `signal_to_noise_db`.
         progress: told what is measured, one line each.
 
     Returns:
@@ -128,7 +131,7 @@ def sensitivities(
         keep: Keep = {} if operator is None else {_tensor(source, operator): precision}
         made = (make or plainly)(keep)
         found = outputs_of(made, shown[:count], name, threads)
-        return signal_to_noise_db([real[:count] for real in expected], found), len(made)
+        return (near or signal_to_noise_db)([real[:count] for real in expected], found), len(made)
 
     operators = [operator for operator in source.ops if _rounds(source, operator)]
     if most is not None and most < len(operators) and len(shown) > _FIRST_LOOK:

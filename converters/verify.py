@@ -6,11 +6,13 @@ different images. Whether a loss of accuracy is acceptable is not decided here; 
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from math import inf, isfinite, log10, nan
+from math import inf, isfinite
 from typing import TypeAlias
 
 import numpy as np
 
+from converters.signal import SignalToNoise
+from edgecnn.card import Card
 from edgecnn.errors import ConversionError
 from edgecnn.evaluation.agreement import UNDECIDED, decide
 from edgecnn.image import Array, Image
@@ -35,12 +37,12 @@ class Comparison:
         images: how many both were shown.
         agreement: the share of images for which both gave the highest score to the same label, a tie of the
             file's counting against it; None where the output is not one score per label.
-        snr_db: power of the source's outputs over power of the difference, in decibels, over all images and
-            outputs; inf where they are equal.
-        max_difference: the largest absolute difference.
-        mean_difference: the mean absolute difference.
-        largest: the largest absolute output of the source.
-        frozen: the file's outputs were the same for all images, though the source's were not.
+        snr_db: power of the source's outputs over power of the difference, in decibels, over all images, of
+            the worst output; inf where they are equal. What counts of an output says `converters.signal`.
+        max_difference: the largest absolute difference, in the output where it is largest beside its values.
+        mean_difference: the mean absolute difference, of all outputs.
+        largest: the largest absolute value of the source in that output.
+        frozen: an output of the file was the same for all images, though the source's was not.
     """
 
     images: int
@@ -57,41 +59,47 @@ def outputs_of(model: Model) -> Outputs:
     return lambda image: model.raw(model.prepare(image)[0])
 
 
-def compare(source: Outputs, made: Outputs, images: Iterable[Image]) -> Comparison:
+def compare(source: Outputs, made: Outputs, images: Iterable[Image], card: Card) -> Comparison:
     """Run both on every image.
+
+    Args:
+        source: what is right.
+        made: what is compared with it.
+        images: what both are shown.
+        card: of the model: what counts of its outputs.
 
     Raises:
         ConversionError: there was no image.
         DataError: an image cannot be read.
         ModelError: one of them failed while running.
     """
-    sums = np.zeros(3)  # source squared, difference squared, absolute difference
-    largest = max_difference = 0.0
+    signal = SignalToNoise(card)
+    spreads: dict[str, _Spread] = {}
+    difference = 0.0
     values = same = decided = count = 0
-    spread = _Spread()
     for count, image in enumerate(images, 1):  # noqa: B007  (the count is told below)
         ours, theirs = source(image), made(image)
-        first, second = _joined(ours, ours), _joined(theirs, ours)
-        difference = np.abs(second - first)
-        sums += (first @ first, difference @ difference, difference.sum())
-        values += len(first)
-        largest = max(largest, float(np.abs(first).max()))
-        max_difference = float(np.maximum(max_difference, difference.max()))  # keeps a NaN
-        spread.watch(first, second)
-        if _scores(ours):
+        signal.watch(ours, theirs)
+        for role in ours:
+            first, second = (np.ravel(one[role]).astype(np.float64) for one in (ours, theirs))
+            difference += float(np.abs(second - first).sum())
+            values += len(first)
+            spreads.setdefault(role, _Spread()).watch(first, second)
+        if card.task == "classification" and _scores(ours):
             decided += 1
-            label, other = decide(np.stack([first, second]))
+            label, other = decide(np.stack([np.ravel(one["scores"]) for one in (ours, theirs)]))
             same += int(label == other != UNDECIDED)
     if not count:
         raise ConversionError("there is no image to compare the converted model with its source on")
+    worst = max(spreads.values(), key=lambda spread: spread.relative)
     return Comparison(
         images=count,
         agreement=same / decided if decided else None,
-        snr_db=_decibels(sums[0], sums[1]),
-        max_difference=max_difference,
-        mean_difference=float(sums[2]) / values,
-        largest=largest,
-        frozen=spread.frozen(largest),
+        snr_db=signal.snr_db,
+        max_difference=worst.difference,
+        mean_difference=difference / values,
+        largest=worst.largest,
+        frozen=any(spread.frozen for spread in spreads.values()),
     )
 
 
@@ -139,38 +147,39 @@ def check_sound(comparison: Comparison, name: str, *, real_images: bool) -> None
 
 
 class _Spread:
-    """How far outputs move from image to image, in the source and in the file."""
+    """How far one output moves from image to image, in the source and in the file, and how far apart.
+
+    Attributes:
+        difference: the largest absolute difference so far; NaN once there was one.
+        largest: the largest absolute value of the source.
+    """
 
     def __init__(self) -> None:
+        self.difference = self.largest = 0.0
         self._low: list[Array] = []
         self._high: list[Array] = []
 
-    def watch(self, *outputs: Array) -> None:
+    def watch(self, ours: Array, theirs: Array) -> None:
+        self.difference = float(np.maximum(self.difference, np.abs(theirs - ours).max()))  # keeps a NaN
+        self.largest = max(self.largest, float(np.abs(ours).max()))
         if not self._low:
-            self._low, self._high = [o.copy() for o in outputs], [o.copy() for o in outputs]
-        for low, high, output in zip(self._low, self._high, outputs, strict=True):
+            self._low, self._high = [ours.copy(), theirs.copy()], [ours.copy(), theirs.copy()]
+        for low, high, output in zip(self._low, self._high, (ours, theirs), strict=True):
             np.minimum(low, output, out=low)
             np.maximum(high, output, out=high)
 
-    def frozen(self, largest: float) -> bool:
+    @property
+    def relative(self) -> float:
+        """The difference beside the values, as `check_equal` weighs it; inf where it is no number."""
+        return self.difference / max(1.0, self.largest) if isfinite(self.difference) else inf
+
+    @property
+    def frozen(self) -> bool:
         """The second never moved, while the first moved by more than a coarse step."""
         source, made = (float((high - low).max()) for low, high in zip(self._low, self._high, strict=True))
-        return made == 0 and source > 0.05 * largest
-
-
-def _joined(outputs: Mapping[str, Array], order: Mapping[str, Array]) -> Array:
-    """All outputs as one (n,) float64, role after role in the order given."""
-    return np.concatenate([np.ravel(outputs[role]).astype(np.float64) for role in order])
+        return made == 0 and source > 0.05 * self.largest
 
 
 def _scores(outputs: Mapping[str, Array]) -> bool:
     """Whether the output is one score for each of several labels."""
     return list(outputs) == ["scores"] and outputs["scores"].size > 1
-
-
-def _decibels(signal: float, error: float) -> float:
-    if not (isfinite(signal) and isfinite(error)):
-        return nan
-    if error == 0:
-        return inf
-    return 10 * log10(signal / error) if signal else -inf

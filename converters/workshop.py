@@ -5,22 +5,24 @@ from dataclasses import replace
 from importlib.metadata import version
 from math import inf
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+from calibration import background
 from calibration.audit import audit
 from calibration.observe import calibrate
 from calibration.ranges import Ranges
 from calibration.representative import representative
+from calibration.samples import Prepared
 from converters import ladder, quantize, verify
-from converters.certificate import Verdict
 from converters.converted import Converted
 from converters.evidence import Evidence
-from converters.gate import judge
+from converters.judging import judging
 from converters.ladder import Candidate, Material, Rung
 from converters.options import Options
 from converters.publish import opened, publish, threads
-from converters.reference import Reference, recorded
+from converters.signal import nearness
 from converters.source import Source
+from converters.verdict import Verdict
 from edgecnn import archive
 from edgecnn.card import Card
 from edgecnn.data.dataset import Dataset
@@ -54,7 +56,8 @@ class Workshop:
         self._progress = progress
         self._is_aware = source.is_quantization_aware
         self._content = archive.flatbuffer_bytes(model.path.read_bytes())
-        self._known: Reference | None = None
+        self._judging = judging(model.card.task)
+        self._known: Any = None
         self._ranges: Ranges | None = None
         self._seen: Ranges | None = None
         self._chosen: Dataset | None = None
@@ -111,11 +114,23 @@ class Workshop:
             threads=threads(),
             retrain=self._retrained if self._retrain and self._source.kind == "run" else None,
             ranges=self._seen,
+            near=nearness(self._model.card, self._model.graph),
+            limits=self._limits(chosen),
         )
         self._reference()
         return ladder.climb(
             material, lambda candidate: self._judged(candidate, scheme), progress=self._progress
         )
+
+    def _limits(self, chosen: Dataset) -> dict[str, tuple[float, float]]:
+        """What ranges need not go beyond."""
+        card = self._model.card
+        if card.task != "detection":
+            return {}
+        return background.limits(
+            self._content, Prepared(chosen, card.input), card.options, name=str(self._model.path),
+            threads=threads(),
+        )  # fmt: skip
 
     def _plain(self, scheme: str) -> Candidate:
         """A file of a scheme that has no ladder."""
@@ -176,15 +191,15 @@ class Workshop:
             )
         return self._ranges
 
-    def _reference(self) -> Reference:
+    def _reference(self) -> Any:
         if self._known is None:
             if self._evidence.validation is None:
                 raise ConversionError("there are no validation images to judge on. Give them with --data.")
             self._progress("judging float32 on validation images")
-            self._known = Reference.of(
+            self._known = self._judging.reference(
                 self._model,
                 self._evidence.validation,
-                record=recorded(Run(self._source.path)),
+                record=self._judging.recorded(Run(self._source.path)),
                 most=self._options.judged,
             )
         return self._known
@@ -192,7 +207,8 @@ class Workshop:
     def _judged(self, candidate: Candidate, scheme: str) -> Verdict:
         name = self._places.tflite(scheme).name
         with opened(candidate.content, self._model.card, name=name, threads=threads()) as made:
-            return judge(self._reference(), made, self._options.budget)
+            budget = self._options.budget(self._judging.MAX_CLASS_DROP)
+            return self._judging.judge(self._reference(), made, budget)
 
     def _card(
         self, scheme: str, candidate: Candidate, verdict: Verdict | None, rungs: Sequence[Rung]
@@ -201,6 +217,9 @@ class Workshop:
         line = f"convert {scheme}: {candidate.words}"
         if quantize.known(scheme).integer:
             line += f", {self._options.io or quantize.known(scheme).ends[0]} inputs and outputs"
+        if verdict:
+            card, words = self._judging.settled(card, verdict)
+            line += f", {words}" if words else ""
         certificate = verdict.as_dict() if verdict else {}
         if rungs:
             certificate["rungs"] = [rung.as_dict() for rung in rungs]

@@ -9,6 +9,7 @@ from converters.converted import Converted
 from converters.evidence import Data
 from edgecnn.data import training_splits
 from edgecnn.errors import ConversionError
+from edgecnn.runs import Run
 
 
 def convert_model(
@@ -44,7 +45,8 @@ def convert_model(
 
         if data is None:
             raise ConversionError("training needs labelled images. Give them with --data.")
-        parts = training_splits(data) if isinstance(data, Path | str) else data
+        task = Run(run).read_card().task
+        parts = training_splits(data, task=task) if isinstance(data, Path | str) else data
         tell = training_progress or progress
         train_quantized(run, parts, out=out, force=True, progress=lambda now: tell(line(now)))
 

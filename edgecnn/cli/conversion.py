@@ -70,8 +70,6 @@ def _show(results: Sequence[Any], as_json: bool) -> None:
 
 
 def _show_verdict(one: Any) -> None:
-    from converters.certificate import HEADER
-
     verdict = one.verdict
     text.show(f"\n{verdict.header(one.path.name)}")
     if len(one.rungs) > 1:
@@ -93,5 +91,5 @@ def _show_verdict(one: Any) -> None:
     if one.written and verdict.outcome == "certified":
         text.show(", ".join(f"{what} {much}" for what, much in verdict.figures()))
         return
-    text.show(text.table(verdict.table(_CLASSES_SHOWN), HEADER))
+    text.show(text.table(verdict.table(_CLASSES_SHOWN), verdict.columns))
     text.each_shown(verdict.reasons)

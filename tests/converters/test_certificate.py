@@ -11,7 +11,7 @@ from edgecnn import card as cards
 from edgecnn.card import Card, InputSpec
 from edgecnn.errors import ConversionError
 from edgecnn.evaluation.agreement import Agreement
-from edgecnn.evaluation.judge import Judged
+from edgecnn.evaluation.judged import Judged
 
 ROWS = (
     ClassRow("cat", 200, 150, 10, 4, 3.0, 5.2, "unproven", "up to 5.2 points are possible"),

@@ -275,7 +275,7 @@ def test_a_full_disk_leaves_no_half_file(run, data, scheme, monkeypatch):
         "calibration.audit.Pixels.look",
         "converters.drafts.calibrate",
         "converters.drafts.quantize",
-        "converters.workshop.judge",
+        "converters.judging.classification.judge_answers",
         "converters.verify.compare",
         "converters.golden.checks",
         "edgecnn.archive.write_entries",

@@ -13,7 +13,7 @@ from converters.certificate import Budget, Signal, Verdict
 from converters.ladder import Candidate, Material, Rung, best, climb
 from edgecnn import archive
 from edgecnn.evaluation.agreement import Agreement
-from edgecnn.evaluation.judge import Judged
+from edgecnn.evaluation.judged import Judged
 from edgecnn.graph import read
 
 pytestmark = pytest.mark.tensorflow

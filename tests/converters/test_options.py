@@ -8,16 +8,16 @@ from edgecnn.errors import ConversionError
 
 def test_nothing_said_is_the_defaults():
     assert options({}) == Options()
-    budget = options({}).budget
+    budget = options({}).budget(5.0)
     assert (budget.max_drop, budget.max_class_drop) == (1.0, 5.0)
     assert not budget.drop_stated
     assert not budget.class_drop_stated
 
 
 def test_a_budget_that_was_said_must_be_proven_even_where_it_is_the_usual_one():
-    budget = options({"max_drop": 1.0}).budget
+    budget = options({"max_drop": 1.0}).budget(5.0)
     assert (budget.drop_stated, budget.class_drop_stated) == (True, False)
-    budget = options({"max_class_drop": 0}).budget
+    budget = options({"max_class_drop": 0}).budget(5.0)
     assert (budget.max_class_drop, budget.drop_stated, budget.class_drop_stated) == (0, False, True)
 
 
@@ -44,7 +44,7 @@ def test_what_cannot_be_is_refused_with_what_can(given, says):
 @pytest.mark.parametrize("name", ["max_drop", "max_class_drop"])
 def test_a_budget_is_in_points(name, value):
     with pytest.raises(ConversionError, match=f"--{name.replace('_', '-')} must be in 0..100 points"):
-        _ = options({name: value}).budget
+        _ = options({name: value}).budget(5.0)
 
 
 @pytest.mark.parametrize("keeps", ["float32", "int16", None])

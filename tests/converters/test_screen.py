@@ -10,7 +10,7 @@ from converters.certificate import Budget, Signal, Verdict
 from converters.ruling import MOST_CHANGED
 from converters.screen import DOUBT_DB, IMAGES, MOST_ASKED_DB, PassedOver, Screen, asked_db
 from edgecnn.evaluation.agreement import Agreement
-from edgecnn.evaluation.judge import Judged
+from edgecnn.evaluation.judged import Judged
 
 
 def verdict(drop, *, agreement=0.9, is_labelled=True, budget=Budget()):  # noqa: B008  (frozen)

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from converters.verify import Comparison, check_equal, check_sound, compare
+from edgecnn.card import Card, InputSpec
 from edgecnn.errors import ConversionError
 
+CARD = Card("net", "classification", InputSpec(2, 2), outputs={"scores": "scores"})
 IMAGES = [np.full((2, 2, 3), value, np.uint8) for value in range(8)]
 
 
@@ -17,7 +19,7 @@ def scores(rows):
 
 
 def compared(source, made, count=8):
-    return compare(scores(source), scores(made), IMAGES[:count])
+    return compare(scores(source), scores(made), IMAGES[:count], CARD)
 
 
 ROWS = np.random.default_rng(0).normal(size=(8, 4))
@@ -26,7 +28,7 @@ SOUND = Comparison(64, 0.98, 25.0, 0.1, 0.01, 3.0, frozen=False)
 
 def test_without_images_nothing_can_be_compared():
     with pytest.raises(ConversionError, match="no image to compare"):
-        compare(scores(ROWS), scores(ROWS), [])
+        compare(scores(ROWS), scores(ROWS), [], CARD)
 
 
 def test_a_model_equals_itself():
@@ -69,7 +71,7 @@ def test_outputs_of_another_kind_are_compared_without_agreement():
     def boxes(shift):
         return lambda image: {"boxes": np.ones((3, 4)) + shift, "scores": np.ones((3, 2))}
 
-    found = compare(boxes(0), boxes(0.5), IMAGES)
+    found = compare(boxes(0), boxes(0.5), IMAGES, CARD)
     assert found.agreement is None
     assert found.max_difference == 0.5
     assert found.mean_difference == pytest.approx(0.5 * 12 / 18)
@@ -82,7 +84,7 @@ def test_roles_may_come_in_another_order():
     def other(image):
         return {"b": np.ones(3), "a": np.zeros(2)}
 
-    assert compare(one, other, IMAGES).max_difference == 0
+    assert compare(one, other, IMAGES, CARD).max_difference == 0
 
 
 @pytest.mark.parametrize("bad", [nan, inf, -inf])

@@ -1,0 +1,313 @@
+"""Which losses of average precision a detector's file may have: from drops to an outcome.
+
+The rules are those of classification (`converters.ruling`), with the images drawn again (paired bootstrap) in
+the place of counted pairs. A figure observed beyond the budget is refused, unless two boxes more or less
+would decide it and chance explains it; one inside must be proven, for both figures: no correction is needed
+to prove a claim about all. A class is refused when its drop lies beyond the budget, its own images say that
+this is no even toss, and it is not what the worst of so many classes shows if it fares like the others.
+
+Drawing images again shows no loss where none was seen, however few they are. So no bound is below the exact
+one for boxes of which none was lost: 1 - 0.05 ^ (1 / boxes).
+
+Where nobody drew boxes, the float model's own are the truth. A box that moved a little is then an error at
+high overlaps though people may find it as good. So mAP@0.5 is held against the budget, and mAP@0.5:0.95
+against MOST_CHANGED times the budget. Classes are then not judged.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from converters.certificate import Budget, Outcome, State
+from converters.judging.box_drops import Drops, chance
+from converters.ruling import MOST_CHANGED
+from edgecnn.evaluation.paired import CONFIDENCE
+from edgecnn.evaluation.resampling import Drop
+
+NAMES: Final = {"map": "mAP@0.5:0.95", "map50": "mAP@0.5", "f1": "F1 of centre hits"}
+
+_CHANCE: Final = 1 - CONFIDENCE
+_MOST_NAMED: Final = 3
+
+_CONTRADICTS: Final = 20.0
+"""Points of AP@0.5 below training's record from which data are thought to be others, or mislabelled."""
+
+_ENOUGH: Final = 20
+"""Boxes of a class below which they contradict nothing."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure, of all classes or of one; `drop` and `at_most` in points."""
+
+    metric: str
+    before: float
+    after: float
+    drop: float
+    at_most: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready values."""
+        return {
+            "metric": self.metric,
+            "float": round(self.before, 6),
+            "file": round(self.after, 6),
+            "drop_points": round(self.drop, 3),
+            "at_most_points": round(self.at_most, 3),
+        }
+
+
+@dataclass(frozen=True)
+class BoxRow:
+    """How one class fared.
+
+    Attributes:
+        label: its name.
+        boxes: that people drew of it.
+        figures: one for each metric.
+        state: `proven` within the budget, `unproven`, or `refused`: beyond it, and not by chance.
+        why: what makes it unproven or refused; "" where it is proven.
+        measurable: the float model finds enough of it for a drop to show.
+    """
+
+    label: str
+    boxes: int
+    figures: tuple[Figure, ...]
+    state: State
+    why: str = ""
+    measurable: bool = True
+
+    @property
+    def worst(self) -> Figure:
+        """The figure that dropped most."""
+        return max(self.figures, key=lambda one: one.drop)
+
+    @property
+    def at_most(self) -> float:
+        """What the images leave possible, in points, of the worst figure."""
+        return max(one.at_most for one in self.figures)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready values; the worst figure's stand where those of a classifier's class stand."""
+        return {
+            "label": self.label,
+            "boxes": self.boxes,
+            **self.worst.as_dict(),
+            "at_most_points": round(self.at_most, 3),
+            "state": self.state,
+            "figures": [one.as_dict() for one in self.figures],
+        }
+
+
+@dataclass(frozen=True)
+class BoxRuling:
+    """See `converters.judging.box_verdict.BoxVerdict` for what the fields mean."""
+
+    outcome: Outcome
+    reasons: tuple[str, ...]
+    notes: tuple[str, ...]
+    advice: str
+    may_be_written: bool
+    another_may_pass: bool
+    figures: tuple[Figure, ...]
+    classes: tuple[BoxRow, ...]
+
+
+def rule(
+    found: Sequence[Drops],
+    boxes: Mapping[str, int],
+    images: int,
+    budget: Budget,
+    *,
+    is_labelled: bool = True,
+    record: Mapping[str, float] | None = None,
+    broken: str = "",
+) -> BoxRuling:
+    """Decide whether a detector's file keeps its promise.
+
+    Args:
+        found: what each metric lost.
+        boxes: how many truth boxes each label of the data set has.
+        images: how many were judged.
+        budget: what is allowed.
+        is_labelled: people drew the boxes.
+        record: the average precision at IoU 0.5 of each class that training recorded.
+        broken: how the outputs are ruined, where they are.
+    """
+    total = sum(boxes.values())
+    figures = tuple(_figure(one.metric, one.whole, total) for one in found)
+    refused, unproven, stated, notes = [], [], [], []
+    contradictions = _contradictions(found, boxes, record or {}) if is_labelled else []
+    if broken:
+        refused.append(broken)
+    if contradictions:
+        refused.append(
+            f"the validation data contradict the run: {'; '.join(contradictions[:_MOST_NAMED])}. Are labels "
+            "mixed up, or are these other data?"
+        )
+    for one, figure in zip(found, figures, strict=True):
+        allowed = budget.max_drop * (1 if is_labelled or one.metric != "map" else MOST_CHANGED)
+        state, line = _overall(figure, one.whole, total, images, allowed, is_labelled)
+        if state == "refused":
+            refused.append(line)
+        elif state == "unproven":
+            unproven.append(line)
+            stated.append(budget.drop_stated)
+    rows = _rows(found, boxes, budget) if is_labelled else []
+    if worst := [row for row in rows if row.state == "refused"]:
+        refused.append(_classes_line(worst, budget))
+    missing = [label for label, count in boxes.items() if not count] if is_labelled else []
+    if line := _unproven_classes([row for row in rows if row.state == "unproven"], rows, missing, budget):
+        if budget.class_drop_stated:
+            unproven.append(line)
+            stated.append(True)
+        else:
+            notes.append(line)
+    hopeless = _is_hopeless(total, rows, missing, budget)
+    outcome: Outcome = "refused" if refused else "unproven" if unproven else "certified"
+    return BoxRuling(
+        outcome=outcome,
+        reasons=(*refused, *unproven),
+        notes=tuple(notes),
+        advice=_advice(outcome, bool(contradictions), hopeless),
+        may_be_written=not refused and not any(stated),
+        another_may_pass=not contradictions and not hopeless,
+        figures=figures,
+        classes=tuple(rows),
+    )
+
+
+def _figure(metric: str, drop: Drop, boxes: int) -> Figure:
+    at_most = 100 * max(drop.bound, drop.drop, _least_bound(boxes))
+    return Figure(metric, drop.reference, drop.model, 100 * drop.drop, at_most)
+
+
+def _least_bound(boxes: int) -> float:
+    """What remains possible where not one of so many boxes was lost."""
+    return 1 - _CHANCE ** (1 / boxes) if boxes else 1.0
+
+
+def _overall(
+    figure: Figure, drop: Drop, boxes: int, images: int, allowed: float, is_labelled: bool
+) -> tuple[State, str]:
+    of = "" if is_labelled else ", the float model's own boxes as the truth"
+    found = (
+        f"loses {figure.drop:.2f} points of {NAMES[figure.metric]} ({100 * figure.before:.2f} to "
+        f"{100 * figure.after:.2f} on {boxes} boxes in {images} images{of})"
+    )
+    if figure.drop > allowed:
+        if 200 / boxes >= allowed and chance(drop) > _CHANCE:
+            return (
+                "unproven",
+                f"{found}; allowed are {allowed:g}, but one box weighs {100 / boxes:.1f} points",
+            )
+        return "refused", f"{found}; allowed are {allowed:g}"
+    if figure.at_most > allowed:
+        return "unproven", (
+            f"{found}, but up to {figure.at_most:.2f} are possible; allowed are {allowed:g}: add images"
+        )
+    return "proven", ""
+
+
+def _rows(found: Sequence[Drops], boxes: Mapping[str, int], budget: Budget) -> list[BoxRow]:
+    """How each class fared, the worst first."""
+    by_label: dict[str, list[tuple[Drops, Drop]]] = {}
+    for one in found:
+        for drop in one.classes:
+            by_label.setdefault(str(drop.label), []).append((one, drop))
+    rows = []
+    for label, drops in by_label.items():
+        count = boxes.get(label, 0)
+        figures = tuple(_figure(one.metric, drop, count) for one, drop in drops)
+        row = BoxRow(label, count, figures, "proven")
+        beyond = [each for each, figure in zip(drops, figures, strict=True) if _beyond(figure, budget)]
+        if any(not _may_be_chance(drop, one.classes, budget) for one, drop in beyond):
+            row = replace(row, state="refused", why=f"beyond {budget.max_class_drop:g} points")
+        elif any(100 * figure.before <= budget.max_class_drop for figure in figures):
+            why = f"the float model has only {100 * row.worst.before:.1f} points of {NAMES[row.worst.metric]}"
+            row = replace(row, state="unproven", why=why, measurable=budget.max_class_drop >= 100)
+        elif row.at_most > budget.max_class_drop:
+            why = f"up to {row.at_most:.1f} points are possible"
+            if 100 / count > budget.max_class_drop:
+                why = f"{count} boxes: one weighs {100 / count:.1f} points"
+            row = replace(row, state="unproven", why=why)
+        rows.append(row)
+    return sorted(rows, key=lambda row: (row.state != "refused", -row.worst.drop, -row.at_most, row.label))
+
+
+def _beyond(figure: Figure, budget: Budget) -> bool:
+    return figure.drop > budget.max_class_drop
+
+
+def _may_be_chance(one: Drop, classes: Sequence[Drop], budget: Budget) -> bool:
+    """Whether such a loss may befall the worst of so many classes although it is inside, like the others."""
+    if chance(one) > _CHANCE:
+        return True
+    others = [each.drop for each in classes if each is not one]
+    if not others:
+        return False
+    usual = min(sum(others) / len(others), budget.max_class_drop / 100)  # beyond the budget excuses none
+    return chance(one, max(usual, 0.0)) * len(classes) > _CHANCE
+
+
+def _contradictions(
+    found: Sequence[Drops], boxes: Mapping[str, int], record: Mapping[str, float]
+) -> list[str]:
+    at_half = next((one for one in found if one.metric == "map50"), None)
+    here = {str(drop.label): drop.reference for drop in (at_half.classes if at_half else ())}
+    return [
+        f"class {label!r} has AP@0.5 {share:.2f} here, {record[label]:.2f} in training"
+        for label, share in here.items()
+        if label in record and boxes.get(label, 0) >= _ENOUGH and 100 * (record[label] - share) > _CONTRADICTS
+    ]
+
+
+def _classes_line(rows: Sequence[BoxRow], budget: Budget) -> str:
+    named = ", ".join(
+        f"{row.label!r} {row.worst.drop:.1f} points of {NAMES[row.worst.metric]} "
+        f"({100 * row.worst.before:.1f} to {100 * row.worst.after:.1f} on {row.boxes} boxes)"
+        for row in rows[:_MOST_NAMED]
+    )
+    more = f" and {len(rows) - _MOST_NAMED} more" if len(rows) > _MOST_NAMED else ""
+    return f"class {named}{more}: allowed are {budget.max_class_drop:g} in a class"
+
+
+def _unproven_classes(
+    rows: Sequence[BoxRow], judged: Sequence[BoxRow], missing: Sequence[str], budget: Budget
+) -> str:
+    if not rows and not missing:
+        return ""
+    named = [f"{row.label!r} ({row.why})" for row in rows] + [f"{label!r} (no boxes)" for label in missing]
+    more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
+    return (
+        f"not proven to lose at most {budget.max_class_drop:g} points: {len(named)} of "
+        f"{len(judged) + len(missing)} classes: {', '.join(named[:_MOST_NAMED])}{more}"
+    )
+
+
+def _is_hopeless(boxes: int, rows: Sequence[BoxRow], missing: Sequence[str], budget: Budget) -> bool:
+    """Whether not even a file equal to the float model could pass: the boxes are too few, or no good."""
+    if budget.drop_stated and 100 * _least_bound(boxes) > budget.max_drop:
+        return True
+    if not budget.class_drop_stated:
+        return False
+    few = any(100 * _least_bound(row.boxes) > budget.max_class_drop for row in rows)
+    return bool(missing) or few or not all(row.measurable for row in rows)
+
+
+def _advice(outcome: Outcome, is_contradicted: bool, hopeless: bool) -> str:
+    if outcome == "certified":
+        return ""
+    if is_contradicted:
+        return "Look at the labels of the data, or give the data that it was trained on."
+    if hopeless:
+        return (
+            "Not even a file equal to the float model could pass on these images. Give more of them, or "
+            "allow more with --max-drop or --max-class-drop."
+        )
+    if outcome == "unproven":
+        return "Give more validation images, or allow more with --max-drop or --max-class-drop."
+    return (
+        "Calibrate with more images like those it will see, convert to another scheme, or allow more with "
+        "--max-drop or --max-class-drop."
+    )
