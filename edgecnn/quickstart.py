@@ -4,30 +4,64 @@ It does what a user does with the other verbs, in the same order and with the sa
 in one folder: `run/` (see `edgecnn.runs`), report.html with its twins, and picture-1.jpg.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from edgecnn.data import open_dataset, training_splits
 from edgecnn.data.dataset import Dataset
-from edgecnn.errors import DataError
+from edgecnn.errors import DataError, TrainingError
 from edgecnn.image import Image
 from edgecnn.report import Picture, write_report
 from edgecnn.report.sheet import contact_sheet
-from edgecnn.results import Classes
 from edgecnn.runs import Run
 from edgecnn.runtime.model import load
 
-TITLE = "What lies in front of the robot?"
 SCENES = "drawn"
-MODEL = "resnet8"
-SIZE_WH = (80, 60)
-EPOCHS = 12
-BATCH, RATE = 32, 0.05  # many small steps: with so few epochs they learn more than the default's large ones
 SHOWN = "drawn?size=320x240"
 """The test scenes again, in a size that is good to look at."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a quickstart learns.
+
+    Attributes:
+        title: of the report.
+        model: a key of `edgecnn.zoo.ZOO`.
+        size_wh: width and height of its input.
+        epochs: passes over the training scenes.
+        settings: other fields of the recipe.
+    """
+
+    title: str
+    model: str
+    size_wh: tuple[int, int]
+    epochs: int
+    settings: Mapping[str, Any]
+
+
+PLANS: dict[str, Plan] = {
+    "classification": Plan(
+        title="What lies in front of the robot?",
+        model="resnet8",
+        size_wh=(80, 60),
+        epochs=12,
+        # many small steps: with so few epochs they learn more than the default's large ones
+        settings={"batch": 32, "rate": 0.05},
+    ),
+    "detection": Plan(
+        title="Where do things lie in front of the robot?",
+        model="mobilenet_v2",
+        size_wh=(160, 128),
+        epochs=10,
+        settings={"width": 0.35, "batch": 16},
+    ),
+}
+"""What is learned for each task."""
 
 _SHOWN = 12
 _BENCH_SECONDS = 4.0
@@ -53,9 +87,10 @@ class Quickstart:
 def quickstart(
     out: Path,
     *,
+    task: str = "classification",
     force: bool = False,
     scenes: str = SCENES,
-    epochs: int = EPOCHS,
+    epochs: int | None = None,
     bench_seconds: float = _BENCH_SECONDS,
     progress: Callable[[str], None] = lambda line: None,
 ) -> Quickstart:
@@ -63,31 +98,37 @@ def quickstart(
 
     Args:
         out: folder for everything. Other files in it are left alone.
+        task: a key of PLANS.
         force: start again where an earlier quickstart has left its run: that run is deleted, the report
             replaced.
         scenes: name of a drawn data set: see `edgecnn.data.drawn`.
-        epochs: passes over the training scenes.
+        epochs: passes over the training scenes; None takes the plan's.
         bench_seconds: for each of the two files.
         progress: told what goes on, one line each; several a second while the network learns.
 
     Raises:
+        TrainingError: there is no plan for the task.
         DataError: `out` is a file, or an earlier quickstart left its run there and `force` is not set.
         MissingExtra: packages for training, converting or reporting are not installed.
     """
     began = monotonic()
     run = Run(out / "run")
+    if task not in PLANS:
+        raise TrainingError(f"there is no quickstart for {task!r}. Use {' or '.join(PLANS)}.")
+    plan = PLANS[task]
     _refuse(out, run, force)
-    _train(run, scenes, epochs, force, progress)
-    _convert(run, scenes, progress)
+    data = training_splits(scenes, task=task)
+    _train(run, data, plan, epochs or plan.epochs, force, progress)
+    _convert(run, data, progress)
     files = [run.tflite("float32"), run.tflite("int8")]
-    _measure(files, open_dataset(scenes, split="test"), bench_seconds, progress)
+    _measure(files, open_dataset(scenes, task=task, split="test"), bench_seconds, progress)
     progress("writing the report")
     picture = Picture(
-        f"The first {_SHOWN} test scenes and what int8.tflite says of them: its label, how sure it is, "
-        "and in red where it is wrong.",
-        _seen(files[1], open_dataset(SHOWN, split="test")),
+        f"The first {_SHOWN} test scenes and what int8.tflite says of them, how sure it is, and in red where "
+        "it is wrong.",
+        _seen(files[1], open_dataset(SHOWN, task=task, split="test")),
     )
-    report = write_report([run.path], out=out, pictures=[picture], title=TITLE)
+    report = write_report([run.path], out=out, pictures=[picture], title=plan.title)
     seconds = monotonic() - began
     progress(f"done in {seconds / 60:.1f} minutes")
     return Quickstart(report, out / "picture-1.jpg", run.path, seconds)
@@ -103,22 +144,28 @@ def _refuse(out: Path, run: Run, force: bool) -> None:
         )
 
 
-def _train(run: Run, scenes: str, epochs: int, force: bool, progress: Callable[[str], None]) -> None:
+def _train(
+    run: Run,
+    data: tuple[Dataset, Dataset],
+    plan: Plan,
+    epochs: int,
+    force: bool,
+    progress: Callable[[str], None],
+) -> None:
     progress("loading TensorFlow")
     from edgecnn.training.fit import train
     from edgecnn.training.progress import line
     from edgecnn.training.recipe import default
 
-    data = training_splits(scenes)
     progress(f"drawing {len(data[0]) + len(data[1]):,} scenes")
-    recipe = default(MODEL, data[0], size_wh=SIZE_WH, epochs=epochs, batch=BATCH, rate=RATE)
+    recipe = default(plan.model, data[0], size_wh=plan.size_wh, epochs=epochs, **plan.settings)
     train(data, recipe, out=run.path, force=force, progress=lambda now: progress(line(now)))
 
 
-def _convert(run: Run, scenes: str, progress: Callable[[str], None]) -> None:
+def _convert(run: Run, data: tuple[Dataset, Dataset], progress: Callable[[str], None]) -> None:
     from converters.convert import convert
 
-    convert(run.path, schemes=("float32", "int8"), data=training_splits(scenes), progress=progress)
+    convert(run.path, schemes=("float32", "int8"), data=data, progress=progress)
 
 
 def _measure(
@@ -149,6 +196,5 @@ def _seen(file: Path, test: Dataset) -> Image:
     samples = test.samples[:_SHOWN]
     images = [sample.read() for sample in samples]
     with load(file) as model:
-        results = [result for result in model.map(images) if isinstance(result, Classes)]
-    truths = [sample.truth for sample in samples if isinstance(sample.truth, Classes)]
-    return contact_sheet(images, results, truths)
+        results = list(model.map(images))
+    return contact_sheet(images, results, [sample.truth for sample in samples if sample.truth is not None])

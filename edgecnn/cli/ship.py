@@ -40,9 +40,9 @@ def add_to(app: typer.Typer) -> None:
     app.command(
         epilog=text.examples("edgecnn report runs/", "edgecnn report runs/cats runs/dogs --out compare/")
     )(report)
-    app.command(epilog=text.examples("edgecnn quickstart", "edgecnn quickstart --out first --force"))(
-        quickstart
-    )
+    app.command(
+        epilog=text.examples("edgecnn quickstart", "edgecnn quickstart --task detection --out boxes --force")
+    )(quickstart)
 
 
 def convert(
@@ -69,10 +69,12 @@ def convert(
     ] = False,
     max_drop: Annotated[
         float | None,
-        Option(min=0, help="Points of accuracy it may lose; if said, it must be proven. (Default: 1.)"),
+        Option(
+            min=0, help="Points of accuracy or mAP it may lose; if said, it must be proven. (Default: 1.)"
+        ),
     ] = None,
     max_class_drop: Annotated[
-        float | None, Option(min=0, help="Likewise, of any one class. (Default: 5.)")
+        float | None, Option(min=0, help="Likewise, of any one class. (Default: 5; of a detector's, 2.)")
     ] = None,
     ranges: Annotated[
         str | None,
@@ -239,12 +241,13 @@ def report(
 
 def quickstart(
     out: Annotated[Path, Option(help="Folder for everything.")] = Path("quickstart"),
+    task: Annotated[str, Option(help="classification or detection.")] = "classification",
     force: Annotated[bool, Option("--force", help="Replace what an earlier quickstart left there.")] = False,
 ) -> None:
     """Do all of it on built-in scenes, in a few minutes: train, convert, judge, time, report."""
     from edgecnn.quickstart import quickstart as start
 
-    done = start(out, force=force, progress=text.progress)
+    done = start(out, task=task, force=force, progress=text.progress)
     text.show(f"report   {done.report}\npicture  {done.picture}")
 
 

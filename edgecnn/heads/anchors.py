@@ -80,9 +80,6 @@ def criterion(spec: InputSpec, *, smoothing: float) -> Callable[[Any, Any], tupl
         label = tf.cast(tf.gather(truths[..., 0], owner, batch_dims=1), tf.int32)
         target = tf.one_hot(label, logits.shape[-1]) * wanted[..., None]
         entropy = tf.nn.sigmoid_cross_entropy_with_logits(target, logits)
-        # Cells that are sure of nothing outnumber the others a hundred to one: each counts as far as it errs
-        # (quality focal loss, Li et al., 2020, arXiv 2006.04388, eq. 6).
-        entropy *= tf.square(tf.abs(target - tf.sigmoid(logits)))
         entropy = tf.reduce_sum(entropy, -1) * _counted(truths, wanted, cells)
         overlap, distance = _diou(corners, tf.gather(truths[..., 1:], owner, batch_dims=1))
         weight = tf.reduce_sum(wanted, -1)

@@ -26,6 +26,10 @@ ANCHOR_STRIDES: Final = 4
 SCALE_YXHW: Final = (4.0, 4.0, 1.0, 1.0)
 """What divides a code: offsets are in strides, as a quarter of the anchor; sides are plain logarithms."""
 
+NORM_MOMENTUM: Final = 0.95
+"""Of the running statistics: batches are small, epochs short. With 0.99 they lag so far behind that a
+detector of BCCD's blood cells lost 3 points of mAP after 17 epochs."""
+
 OWN: Final = ("pyramid", "detect")
 """How the names of the layers begin that no classifier has."""
 
@@ -78,7 +82,11 @@ def structure(name: str, *, input_shape: tuple[int, int, int], classes: int, wid
         layers.Concatenate(axis=1, name="boxes")(codes),
         layers.Concatenate(axis=1, name="scores")(scores),
     ]
-    return keras.Model(images, outputs, name=name)
+    model = keras.Model(images, outputs, name=name)
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum = NORM_MOMENTUM
+    return model
 
 
 def build(
