@@ -1,4 +1,4 @@
-"""`edgecnn inspect`, `models`, `data info`: looking without changing."""
+"""`edgecnn inspect`, `models`, `data info`, `data convert`: looking without changing what is there."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,10 +19,16 @@ def add_to(app: typer.Typer) -> None:
         inspect
     )
     app.command(epilog=text.examples("edgecnn models", "edgecnn models --size 96 --classes 10"))(models)
-    data = typer.Typer(help="Look at a data set.", no_args_is_help=True)
+    data = typer.Typer(help="Look at a data set, or write it in another format.", no_args_is_help=True)
     data.command(epilog=text.examples("edgecnn data info photos/", "edgecnn data info cifar10.zip --json"))(
         info
     )
+    data.command(
+        epilog=text.examples(
+            "edgecnn data convert cells.zip cells-yolo --format yolo",
+            "edgecnn data convert drawn scenes --format coco --task detection",
+        )
+    )(convert)
     app.add_typer(data, name="data")
 
 
@@ -64,13 +70,53 @@ def models(
 
 def info(
     path: Annotated[str, Argument(help="Folder, zip or tar of images, or 'drawn'.")],
+    task: Annotated[
+        str | None, Option(help="classification or detection; what the data is made for if not given.")
+    ] = None,
     as_json: _Json = False,
 ) -> None:
-    """Counts, class balance, sizes, unreadable and duplicate files, leakage between splits."""
-    from edgecnn.data.info import inspect_dataset
+    """Counts, balance, sizes of images and boxes, unreadable and duplicate files, leakage between splits."""
+    from edgecnn.cli import boxes
+    from edgecnn.data.info import DatasetInfo, inspect_dataset
 
-    found = inspect_dataset(path, progress=text.counted("files"))
-    text.show_json(found.as_dict()) if as_json else _show_info(found)
+    found = inspect_dataset(path, task=task, progress=text.counted("files"))
+    if as_json:
+        text.show_json(found.as_dict())
+    elif isinstance(found, DatasetInfo):
+        _show_info(found)
+    else:
+        boxes.show(found)
+
+
+def convert(
+    source: Annotated[str, Argument(help="Folder, zip or tar with boxes, or 'drawn'.")],
+    out: Annotated[Path, Argument(help="Folder to make.")],
+    format: Annotated[str, Option(help="coco, voc or yolo.")],  # noqa: A002
+    task: Annotated[
+        str, Option(help="What the truth is for; boxes are what these formats hold.")
+    ] = "detection",
+    drop_ignored: Annotated[
+        bool, Option("--drop-ignored", help="Leave out difficult and crowd boxes, which YOLO cannot say.")
+    ] = False,
+    force: Annotated[
+        bool, Option("--force", help="Replace a data set that was written to OUT before.")
+    ] = False,
+    as_json: _Json = False,
+) -> None:
+    """Write boxes as COCO JSON, Pascal VOC or YOLO; images are copied, not encoded again."""
+    from edgecnn.cli import boxes
+    from edgecnn.data import open_parts
+    from edgecnn.data.write import write_dataset
+
+    written = write_dataset(
+        open_parts(source, task=task),
+        out,
+        format=format,
+        replace=force,
+        drop_ignored=drop_ignored,
+        progress=text.counted("images"),
+    )
+    boxes.show_written(written, as_json=as_json)
 
 
 def inspect(

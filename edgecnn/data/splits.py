@@ -2,7 +2,8 @@
 
 A data set may come with splits or without. Without, a tenth is the test part: an image belongs to it by a
 hash of its own name, so adding images never moves others into or out of the test part, nor does a seed.
-Without a validation split, part of what remains is held out, the same share of every class, by seed.
+Without a validation split, part of what remains is held out, the same share of every class, by seed. An image
+with boxes of several classes counts as one of the rarest among them.
 """
 
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ import numpy.typing as npt
 
 from edgecnn.data.dataset import Dataset, label_ids
 from edgecnn.errors import DataError
+from edgecnn.results import Boxes
 
 TEST_SHARE = 0.1
 """Of a data set that comes without splits."""
@@ -71,10 +73,20 @@ def _test_part(whole: Dataset) -> npt.NDArray[np.bool_]:
 
 def _strata(dataset: Dataset) -> list[npt.NDArray[np.int64]]:
     """Indices of the samples of each class; all samples, where there are no classes."""
-    if dataset.task != "classification":
+    if dataset.task not in ("classification", "detection"):
         return [np.arange(len(dataset))]
-    ids = label_ids(dataset)
+    ids = label_ids(dataset) if dataset.task == "classification" else _rarest(dataset)
     return [np.flatnonzero(ids == label_id) for label_id in np.unique(ids)]
+
+
+def _rarest(dataset: Dataset) -> npt.NDArray[np.int64]:
+    """The class in each image that the fewest images have; -1 where there are no boxes; (n,) int64."""
+    present = [
+        np.unique(sample.truth.label_id) if isinstance(sample.truth, Boxes) else np.empty(0, np.int64)
+        for sample in dataset.samples
+    ]
+    images = np.bincount(np.concatenate([*present, np.empty(0, np.int64)]), minlength=len(dataset.labels))
+    return np.array([ids[images[ids].argmin()] if len(ids) else -1 for ids in present], np.int64)
 
 
 def _hashes(dataset: Dataset, salt: str) -> npt.NDArray[np.float64]:

@@ -63,6 +63,10 @@ class Page:
                 f"{self.name}:{error.lineno}: not XML ({expat.errors.messages.get(error.code, error)}). "
                 "Fix or remove the file."
             ) from None
+        except (LookupError, ValueError) as error:  # an encoding that expat or Python does not know
+            if isinstance(error, DataError):
+                raise
+            raise DataError(f"{self.name}: cannot be read ({error}). Save it as UTF-8.") from None
         if self._root != "annotation":
             raise DataError(
                 f"{self.name}: its root is <{self._root}>, not <annotation>. Fix or remove the file."

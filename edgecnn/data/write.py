@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from posixpath import splitext
-from typing import Literal, get_args
 
 import cv2
 
@@ -30,8 +29,6 @@ from edgecnn.data.tar_archive import Tar
 from edgecnn.data.zip_archive import Zip
 from edgecnn.errors import DataError
 from edgecnn.results import Boxes
-
-Format = Literal["coco", "voc", "yolo"]
 
 _WRITERS = {"coco": coco_file.write, "voc": voc_file.write, "yolo": yolo_file.write}
 
@@ -63,7 +60,7 @@ def write_dataset(
     parts: Mapping[str, Dataset],
     out: Path,
     *,
-    format: Format,  # noqa: A002  (the word for it)
+    format: str,  # noqa: A002  (the word for it)
     replace: bool = False,
     drop_ignored: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -84,7 +81,7 @@ def write_dataset(
     """
     out = Path(out)
     if format not in _WRITERS:
-        raise DataError(f"{format!r} is not a format that can be written. Use {', '.join(get_args(Format))}.")
+        raise DataError(f"{format!r} is not a format that can be written. Use {', '.join(_WRITERS)}.")
     _refuse(parts)
     _refuse_place(parts, out, replace)
     dropped = _unsayable(parts, drop_ignored) if format == "yolo" else 0
