@@ -34,15 +34,8 @@ from edgecnn.tasks.detection import candidates
 from edgecnn.tasks.detection.candidates import Candidates
 from edgecnn.tasks.detection.centroids import from_centroids
 from edgecnn.tasks.detection.drawing import draw
-from edgecnn.tasks.detection.settings import (
-    MOST,
-    OPTIONS,
-    THRESHOLD,
-    Settings,
-    anchors_of,
-    decode_of,
-    settings,
-)
+from edgecnn.tasks.detection.settings import MOST, OPTIONS, THRESHOLD, Settings, anchors_of, decode_of
+from edgecnn.tasks.detection.settings import settings as settings_of
 
 __all__ = ["JUDGING", "OPTIONS", "THRESHOLD", "anchors", "decode", "draw", "roles"]
 
@@ -84,7 +77,7 @@ def anchors(card: Card) -> Array:
         CardError: an option is missing, unknown, or has a value that it cannot have; or another decode.
     """
     try:
-        said = settings(card)
+        said = settings_of(card)
     except CardError as error:
         raise CardError(f"{card.name}: {error}") from None
     if said.decode != "anchors":
@@ -111,7 +104,7 @@ def decode(outputs: Mapping[str, Array], view: View, card: Card) -> Boxes:
         ModelError: an output is not a number.
     """
     try:
-        said = settings(card)
+        said = settings_of(card)
         found = _READERS[said.decode](outputs, said)
     except (CardError, ModelError) as error:
         raise type(error)(f"{card.name}: {error}") from None
