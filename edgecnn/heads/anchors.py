@@ -74,6 +74,7 @@ def criterion(spec: InputSpec, *, smoothing: float) -> Callable[[Any, Any], tupl
     cells = tf.constant(task.anchors(_card(spec)))
 
     def losses(truths: Any, outputs: Any) -> tuple[Any, Any]:
+        truths = _trimmed(truths)
         codes, logits = (tf.cast(output, tf.float32) for output in outputs)
         corners = _decoded(codes, cells)
         owner, wanted = _assigned(truths, tf.stop_gradient(corners), tf.stop_gradient(logits), cells)
@@ -102,6 +103,12 @@ def fitted_options(
 ) -> Mapping[str, Any]:
     """See `edgecnn.heads.boxes.fitted_options`."""
     return boxes.fitted_options(ROLES, outputs, dataset, views, card, hit="iou")
+
+
+def _trimmed(truths: Any) -> Any:
+    """Without rows that are padding in every image: most of them are, and each costs as much as a box."""
+    used = tf.reduce_max(tf.reduce_sum(tf.cast(truths[..., 0] != boxes.PADDING, tf.int32), axis=1))
+    return truths[:, : tf.maximum(used, 1)]
 
 
 def _card(spec: InputSpec) -> Card:

@@ -4,14 +4,15 @@ A row is label, x1, y1, x2, y2. What outputs mean is `edgecnn.tasks.detection`; 
 `edgecnn.data.augment_boxes`; the losses are in the heads themselves.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
 from edgecnn.card import Card
-from edgecnn.data.augment_boxes import vary
+from edgecnn.data import augment_boxes
+from edgecnn.data.augment import Augment, Pixels
 from edgecnn.data.dataset import Dataset
 from edgecnn.errors import DataError, TrainingError
 from edgecnn.evaluation import detection as judging
@@ -50,6 +51,19 @@ def placed(truths: Array, views: Sequence[View]) -> Array:
         real = row[:, 0] != PADDING
         row[real, 1:] = view.to_prepared(row[real, 1:].reshape(-1, 2)).reshape(-1, 4)
     return moved
+
+
+def vary(
+    take: Callable[[Any], Pixels], targets: Array, chosen: Any, how: Augment, random: np.random.Generator
+) -> tuple[Pixels, Array]:
+    """See `edgecnn.data.augment_boxes.vary`; rows are filled up to as many as mosaics need, made or not.
+
+    One shape for a whole training: another would have TensorFlow build the step again.
+    """
+    pixels, rows = augment_boxes.vary(take, targets, chosen, how, random)
+    most = augment_boxes.room(targets.shape[1], replace(how, mosaic=1.0))
+    missing = ((0, 0), (0, most - rows.shape[1]), (0, 0))
+    return pixels, np.pad(rows, missing, constant_values=PADDING)
 
 
 def check(train: Array, val: Array, labels: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import cv2
@@ -39,6 +39,8 @@ class Feed:
         augment: how images are varied.
         batch: images in a batch of the whole cluster, the same for every step.
         seed: of the run.
+        repeats: how often an epoch shows every image.
+        calm_from: the epoch, from 0, since which there are no mosaics; None for never.
     """
 
     images: Images
@@ -47,15 +49,18 @@ class Feed:
     augment: Augment
     batch: int
     seed: int
+    repeats: int = 1
+    calm_from: int | None = None
 
     @property
     def steps(self) -> int:
         """Batches in an epoch. The rest, less than one batch, sits this epoch out: other images each time."""
-        return len(self.images) // self.batch
+        return len(self.images) * self.repeats // self.batch
 
     def order(self, epoch: int) -> Order:
         """The images of an epoch in the order they are seen, (steps * batch,) indices."""
-        shuffled = np.random.default_rng((self.seed, epoch)).permutation(len(self.images))
+        random = np.random.default_rng((self.seed, epoch))
+        shuffled = np.concatenate([random.permutation(len(self.images)) for _ in range(self.repeats)])
         return shuffled[: self.steps * self.batch]
 
     def batches(
@@ -73,12 +78,14 @@ class Feed:
             (images (batch / parts, height, width, channels) float32, targets), one for each step. Close it
             when you stop early.
         """
+        is_calm = self.calm_from is not None and epoch >= self.calm_from
+        how = replace(self.augment, mosaic=0.0) if is_calm else self.augment
         order = self.order(epoch).reshape(self.steps, parts, self.batch // parts)[:, part]
 
         def make(number: int) -> Batch:
             chosen = order[number]
             random = np.random.default_rng((self.seed, epoch, number, part))
-            pixels, targets = self.head.vary(self.images.take, self.targets, chosen, self.augment, random)
+            pixels, targets = self.head.vary(self.images.take, self.targets, chosen, how, random)
             return normalized(pixels, self.images.spec), targets
 
         return ahead(make, range(start, self.steps))

@@ -152,5 +152,15 @@ def read_lesson(
         raise TrainingError(
             f"only {len(kept)} training images can be read, less than one batch of {recipe.batch}."
         )
-    feed = Feed(kept, targets, head, recipe.augment, recipe.batch, recipe.seed)
+    calm = round(recipe.calm * recipe.epochs)
+    feed = Feed(
+        kept,
+        targets,
+        head,
+        recipe.augment,
+        recipe.batch,
+        recipe.seed,
+        repeats=recipe.repeats,
+        calm_from=recipe.epochs - calm if calm else None,
+    )
     return Lesson(train.task, head, feed, kept_val, val_targets, train.labels, train.name)

@@ -40,7 +40,8 @@ class Recipe:
         design: how: one of `edgecnn.heads.designs`; "" is the task's usual one.
         width: multiplies the number of filters.
         pretrained: "" for fresh weights, "imagenet" for the published ones, else the path of a weight file.
-        epochs: passes over the training images.
+        epochs: how often the network is judged; each time after `repeats` passes over the training images.
+        repeats: more than 1 where the images are few, and judging would take as long as learning.
         batch: images in a step, over all processors.
         optimizer: "sgd" (Nesterov momentum 0.9) or "adam".
         rate: highest learning rate; it falls along half a cosine to 0.
@@ -50,6 +51,8 @@ class Recipe:
         ema: the network that is judged and kept is a running mean of those after each step; this is the share
             that the mean keeps of itself (Polyak & Juditsky, 1992). 0 keeps the last one.
         augment: how training images are varied.
+        calm: the share of the epochs, the last ones, without mosaics: what the network sees then is what it
+            will see in use (Ge et al., 2021, YOLOX, arXiv 2107.08430).
         precision: "bfloat16" computes in mixed precision: faster where the processor has it (AMX, GPUs).
         seed: of weights, order, augmentation and dropout.
     """
@@ -61,6 +64,7 @@ class Recipe:
     width: float = 1.0
     pretrained: str = ""
     epochs: int = 60
+    repeats: int = 1
     batch: int = 128
     optimizer: Optimizer = "sgd"
     rate: float = 0.2
@@ -69,6 +73,7 @@ class Recipe:
     label_smoothing: float = 0.05
     ema: float = 0.0
     augment: Augment = field(default_factory=Augment)
+    calm: float = 0.0
     precision: Precision = "float32"
     seed: int = 0
 
@@ -76,7 +81,7 @@ class Recipe:
         for name in ("model", "pretrained", "task", "design"):
             if not isinstance(getattr(self, name), str):
                 raise TrainingError(f"{name} must be text, not {getattr(self, name)!r}")
-        for name, lowest in (("epochs", 1), ("batch", 1), ("seed", 0)):
+        for name, lowest in (("epochs", 1), ("repeats", 1), ("batch", 1), ("seed", 0)):
             value = getattr(self, name)
             if type(value) is not int or value < lowest:
                 raise TrainingError(f"{name} must be a whole number of at least {lowest}, not {value!r}")
@@ -86,6 +91,7 @@ class Recipe:
             ("weight_decay", 10.0),
             ("label_smoothing", 0.99),
             ("ema", 0.99999),
+            ("calm", 1.0),
         ):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= high:
@@ -200,12 +206,15 @@ def _fine_tuning(batch: int, count: int) -> dict[str, Any]:
 
 def _detection(spec: InputSpec, batch: int, count: int, pretrained: str) -> dict[str, Any]:
     """One recipe for both starts; a pretrained backbone needs a third of the steps."""
+    repeats = _between(800 / max(1, count), 1, 50)  # 100 steps of the usual batch of 8 between two judgings
     steps = 6_000 if pretrained else 18_000
     return {
         "augment": Augment.for_boxes(spec.height, spec.width),
-        "epochs": _between(steps * batch / max(1, count), 10, 300),
+        "calm": 0.15,
+        "repeats": repeats,
+        "epochs": _between(steps * batch / max(1, count) / repeats, 5, 100),
         "optimizer": "adam",
-        "rate": 1e-3 * math.sqrt(batch / 16),
+        "rate": 1.5e-3 * math.sqrt(batch / 8),
         "weight_decay": 0.02,
         "label_smoothing": 0.0,
         "ema": 0.998,
@@ -213,7 +222,7 @@ def _detection(spec: InputSpec, batch: int, count: int, pretrained: str) -> dict
 
 
 def _detector_batch(count: int) -> int:
-    return min(16, 2 ** int(math.log2(max(2, count / 10))))
+    return min(8, 2 ** int(math.log2(max(2, count / 10))))
 
 
 def _object(raw: Any, kind: type, what: str) -> dict[str, Any]:
