@@ -6,12 +6,15 @@ from edgecnn.evaluation.classes import Evaluation
 from edgecnn.evaluation.judge import Predict, Progress, agreement, evaluate
 from edgecnn.evaluation.judged import Judged
 from edgecnn.evaluation.measure import measurement
+from edgecnn.evaluation.resampling import Drop, Drops, paired_drop
 
 __all__ = [
     "UNDECIDED",
     "Agreement",
     "BoxAgreement",
     "BoxEvaluation",
+    "Drop",
+    "Drops",
     "Evaluation",
     "Judged",
     "Predict",
@@ -19,4 +22,5 @@ __all__ = [
     "agreement",
     "evaluate",
     "measurement",
+    "paired_drop",
 ]

@@ -10,6 +10,7 @@ from edgecnn.data.dataset import Dataset, Sample
 from edgecnn.errors import DataError, ModelError
 from edgecnn.evaluation.detection import Hit, Metrics, metrics
 from edgecnn.evaluation.judged import Fingerprint, Judged, matched_labels, refuse_other_images
+from edgecnn.evaluation.resampling import paired_drop
 from edgecnn.image import Array
 from edgecnn.results import Boxes, Result
 from edgecnn.tasks.boxes import iou
@@ -135,8 +136,6 @@ def agreement(found: BoxEvaluation, reference: BoxEvaluation) -> BoxAgreement:
     ious = np.concatenate([pairs(a, b) for a, b in zip(ours, theirs, strict=True)])
     drops: dict[str, Any] | None = None
     if found.metrics.ap is not None and reference.metrics.ap is not None and found.metrics.boxes:
-        from edgecnn.evaluation.resampling import paired_drop
-
         drops = paired_drop(
             found.results, reference.results, found.truths, resamples=_resamples(found.results)
         ).as_dict()

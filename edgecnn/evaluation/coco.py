@@ -7,48 +7,20 @@ Tests hold the outcome against plain pycocotools on files of its own format.
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
 import numpy as np
-from pycocotools.cocoeval import COCOeval
 
+from edgecnn.errors import MissingExtra
+from edgecnn.evaluation.matches import IOUS, MOST, MOST_MATCHED, Matches
 from edgecnn.image import Array
 from edgecnn.results import Boxes
 
-SIZES = ("small", "medium", "large")
-"""Of truth boxes, by their area: up to 32 x 32 pixels, up to 96 x 96, above."""
-
-IOUS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
-"""The overlaps at which average precision is taken: 0.5, 0.55, ... 0.95."""
-
-MOST = 100
-"""Boxes of one label in one image that count for average precision, best first."""
-
-MOST_MATCHED = 300
-"""Likewise, for hits at a threshold: as many as a detector gives at most."""
-
-
-@dataclass(frozen=True, eq=False)
-class Matches:
-    """What became of every answer and every truth of one label, over all images; n answers, best first.
-
-    Attributes:
-        score: (n,) float64, descending.
-        image: (n,) int64, the image of each.
-        rank: (n,) int64, its place among the answers of its image and label, from 0.
-        hit: (10, n) bool: it found a truth, at each of `IOUS`.
-        void: (10, n) bool: it counts neither as hit nor as miss, because the truth it found is ignored.
-        truths: (images,) int64, truth boxes that count.
-    """
-
-    score: Array
-    image: Array
-    rank: Array
-    hit: Array
-    void: Array
-    truths: Array
+try:
+    from pycocotools.cocoeval import COCOeval
+except ImportError as error:
+    raise MissingExtra("pycocotools", "train") from error
 
 
 def match(
@@ -79,8 +51,8 @@ def precisions(results: Sequence[Boxes], truths: Sequence[Boxes]) -> tuple[Array
         truths: likewise.
 
     Returns:
-        (4, 10, c) float64: all sizes, then each of `SIZES`; each of `IOUS`; each label; NaN where there is no
-        truth box. And what `match` gives.
+        (4, 10, c) float64: truths of all sizes, then of each of `SIZES`; at each of `IOUS`; of each label.
+        NaN where there is no truth box. And what `match` gives.
     """
     judged = _judge(results, truths, sizes=True, overlap=None)
     few = copy.copy(judged.params)

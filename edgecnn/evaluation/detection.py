@@ -7,22 +7,17 @@ Needs pycocotools (extra `train`); what chance does to the figures is `edgecnn.e
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from edgecnn.errors import DataError, MissingExtra, ModelError
+from edgecnn.errors import DataError, ModelError
+from edgecnn.evaluation.matches import SIZES, Matches
 from edgecnn.image import Array
 from edgecnn.results import Boxes
 
-if TYPE_CHECKING:
-    from edgecnn.evaluation.coco import Matches
-
 Hit: TypeAlias = Literal["iou", "centre"]
 """When an answer found a truth: IoU >= 0.5, or its centre lies in the truth box (for coarse grids)."""
-
-SIZES = ("small", "medium", "large")
-"""Of truth boxes, by their area: up to 32 x 32 pixels, up to 96 x 96, above."""
 
 UNDECIDED_THRESHOLD = 0.5
 """What `best_threshold` gives where no box is right under any."""
@@ -177,8 +172,9 @@ def metrics(
         ModelError: a score is NaN.
         MissingExtra: pycocotools is not installed.
     """
+    from edgecnn.evaluation import coco  # needs pycocotools
+
     check(results, truths)
-    coco = _coco()
     if hit == "iou":
         ap, matches = coco.precisions(results, truths)
     else:
@@ -222,8 +218,10 @@ def best_threshold(results: Sequence[Boxes], truths: Sequence[Boxes], *, hit: Hi
         ModelError: likewise.
         MissingExtra: likewise.
     """
+    from edgecnn.evaluation import coco  # needs pycocotools
+
     check(results, truths)
-    matches = _coco().match(results, truths, overlap=None if hit == "iou" else centre_overlap)
+    matches = coco.match(results, truths, overlap=None if hit == "iou" else centre_overlap)
     present = [m for m in matches if m.truths.any()]
     scores = np.unique(np.concatenate([m.score for m in present] or [np.zeros(0)]))  # ascending
     if not any(m.hit[0].any() for m in present):
@@ -275,20 +273,12 @@ def check(results: Sequence[Boxes], truths: Sequence[Boxes]) -> None:
             raise ModelError(f"image {number}: a box's score is NaN. Convert or train the model again.")
 
 
-def _counts(matches: Sequence["Matches"], threshold: float) -> tuple[Array, Array]:
+def _counts(matches: Sequence[Matches], threshold: float) -> tuple[Array, Array]:
     # boxes keep scores as float32: a threshold of 0.3 must not drop the box whose score is float32(0.3)
     least = float(np.float32(threshold))
     right = [int((m.hit[0] & (m.score >= least)).sum()) for m in matches]
     wrong = [int((~m.hit[0] & ~m.void[0] & (m.score >= least)).sum()) for m in matches]
     return np.array(right, np.int64), np.array(wrong, np.int64)
-
-
-def _coco() -> Any:
-    try:
-        from edgecnn.evaluation import coco
-    except ImportError as error:
-        raise MissingExtra("pycocotools", "train") from error
-    return coco
 
 
 def _mean(values: Array) -> float | None:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from edgecnn.errors import DataError
-from edgecnn.evaluation.coco import IOUS, MOST, Matches, match
 from edgecnn.evaluation.detection import check
+from edgecnn.evaluation.matches import IOUS, MOST, Matches
 from edgecnn.image import Array
 from edgecnn.results import Boxes
 
@@ -24,8 +24,8 @@ UNSEEN = 0.5
 """Boxes of each label, lost or gained, whose variance is added to that of the draws.
 
 What happens to one box in a hundred happens to none of fifty, and then every draw says that it never does.
-Of 150 samples of a known population, 87 images with 60 boxes in each rarer label, the draws' bound of the drop
-of mAP@0.5 held in 72 %, with half a box in 95 %; of 250 images in 91 % and 94 %; of mAP in 95 % and 97 %.
+Of 150 samples of a known population, 87 images with 60 boxes in each rarer label, the draws' bound of the
+drop of mAP@0.5 held in 72 %, with half a box in 95 %; of 250 images in 91 % and 94 %.
 """
 
 _BLOCK = 100  # draws that are judged at once, so that the weights of all boxes need not be kept for each
@@ -122,6 +122,8 @@ def paired_drop(
         DataError: as in `edgecnn.evaluation.detection.metrics`, or no truth box at all.
         ModelError: likewise.
     """
+    from edgecnn.evaluation.coco import match  # needs pycocotools
+
     check(results, truths)
     check(reference, truths)
     images, labels = len(truths), truths[0].labels
@@ -166,8 +168,8 @@ def intervals(
 ) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
     """The confidence intervals of mAP@0.5:0.95 and mAP@0.5; None where there is no truth box.
 
-    The spread of the draws is reflected at the figure (the basic bootstrap): average precision of few images,
-    and of draws of them even more, lies above that of many. Its 95 % held in 89 % of samples of 87 images of a
+    The spread of the draws is reflected at the figure (the basic bootstrap): average precision of few images
+    lies above that of many, and of draws of few even more. Its 95 % held in 89 % of samples of 87 images of a
     known population and in 93 % of 250; the draws' own quantiles in 83 % and 89 %.
 
     Args:
