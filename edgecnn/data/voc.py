@@ -75,6 +75,7 @@ def _annotation_files(storage: Storage) -> Iterator[tuple[str, str, str]]:
     For those beside their image: (path, own folder, name less ending).
     """
     images = {splitext(path)[0] for path in storage.listing.files if _is_image(path)}
+    lone = len({stem.rpartition("/")[0] for stem in images}) == 1
     for path in storage.listing.files:
         if not path.lower().endswith(".xml"):
             continue
@@ -84,7 +85,7 @@ def _annotation_files(storage: Storage) -> Iterator[tuple[str, str, str]]:
         if "annotations" in lower:
             at = lower.index("annotations")
             yield path, "/".join(parts[:at]), stem.split("/", at + 1)[-1]
-        elif stem in images and (len(parts) < 3 or split_of(reversed(parts[:-1]))):
+        elif stem in images and (lone or len(parts) == 1 or split_of(reversed(parts[:-1]))):
             yield path, "/".join(parts[:-1]), splitext(parts[-1])[0]
 
 

@@ -24,3 +24,22 @@ def folder_of(tmp_path) -> Callable[[Iterable[str]], Path]:
         return folder
 
     return make
+
+
+@pytest.fixture
+def files(tmp_path) -> Callable[[dict[str, str | bytes | tuple[int, int]]], Path]:
+    """Make a folder `cells` of files by path: text, bytes, or (width, height) of an image, each another one."""
+
+    def make(contents: dict[str, str | bytes | tuple[int, int]]) -> Path:
+        folder = tmp_path / "cells"
+        for number, (path, content) in enumerate(contents.items()):
+            file = folder / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, tuple):
+                width, height = content
+                pixels = np.random.default_rng(number).integers(0, 256, (height, width, 3), np.uint8)
+                content = cv2.imencode(".png", pixels)[1].tobytes()
+            file.write_bytes(content.encode() if isinstance(content, str) else content)
+        return folder
+
+    return make
