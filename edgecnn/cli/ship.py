@@ -179,7 +179,7 @@ def evaluate(
     split: Annotated[
         str | None, Option(help="train, val or test. (Default: test where there is one.)")
     ] = None,
-    against: Annotated[Path | None, Option(help="Another model: on how many images do both agree?")] = None,
+    against: Annotated[Path | None, Option(help="Another model: how often do both agree?")] = None,
     labels: Annotated[Path | None, Option(help="Label file, for a stranger's model.")] = None,
     mean: Annotated[
         str | None, Option(help="For a stranger's model: one number, or three with commas.")
@@ -189,7 +189,8 @@ def evaluate(
     skip_unreadable: Annotated[bool, Option("--skip-unreadable", help="Leave broken images out.")] = False,
     as_json: _Json = False,
 ) -> None:
-    """Judge a model on labelled images: top-1 with its interval, top-5, per class, confusion, agreement."""
+    """Judge a model on labelled images: accuracy or mAP with intervals, per class, agreement with another."""
+    from edgecnn.cli.evaluation import show_evaluation
     from edgecnn.measure import evaluate_model
 
     words: dict[str, Any] = {"labels": labels, "mean": text.numbers(mean), "std": text.numbers(std)}
@@ -197,7 +198,7 @@ def evaluate(
         model, data, split=split, against=against, threads=threads, skip_unreadable=skip_unreadable,
         progress=text.counted("images"), **{name: word for name, word in words.items() if word is not None},
     )  # fmt: skip
-    text.show_json({"model": str(model), **measured.metrics}) if as_json else _show_evaluation(found)
+    text.show_json({"model": str(model), **measured.metrics}) if as_json else show_evaluation(found)
 
 
 def diff(
@@ -233,7 +234,7 @@ def report(
     folders: Annotated[list[Path], Argument(help="Run folders, or folders of them.")],
     out: Annotated[Path | None, Option(help="Where to write. (Default: the first folder.)")] = None,
 ) -> None:
-    """Write report.html, report.md and report.json: accuracy against latency, per class, conditions."""
+    """Write report.html, .md and .json: accuracy or mAP against latency, per class, conditions."""
     from edgecnn.report import write_report
 
     text.show(str(write_report(folders, out=out or folders[0])))
@@ -261,17 +262,3 @@ def _show_audit(found: Any) -> None:
     usable = "usable" if found.findings else "nothing found"
     verdict = "do not calibrate with these" if found.stops else usable
     text.show(f"{found.images} images of {found.data}, {found.validation} of validation: {verdict}")
-
-
-def _show_evaluation(found: Any) -> None:
-    metrics = found.metrics
-    rows = [(r["label"], r["images"], text.percent(r["recall"]), text.percent(r["precision"]))
-            for r in metrics.per_class() if r["images"]]  # fmt: skip
-    text.show(text.table(rows, ("class", "images", "recall", "precision")))
-    text.show(f"top-1 {text.share(metrics.top1, metrics.interval)}  top-5 {text.percent(metrics.top5)}")
-    text.show(f"{metrics.images} images of {found.data.name} {found.data.split or ''}".rstrip())
-    if metrics.ties:
-        text.show(f"{metrics.ties} ties for the highest score, counted against the model")
-    if found.agreement:
-        text.show(f"agreement {text.percent(found.agreement.share)}")
-    text.each_told(f"left out: {line}" for line in found.unreadable)
