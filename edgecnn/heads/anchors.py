@@ -44,6 +44,7 @@ BEST: Final = 10
 
 _OVERLAP_POWER, _SCORE_POWER = 6.0, 1.0  # TOOD, section 3.2
 _BOX_WEIGHT = 5.0
+_LEAST_SHARE = 0.2  # of a box's loss that a cell gets whose overlap is small still
 
 structure, build = detector.structure, detector.build
 
@@ -85,8 +86,9 @@ def criterion(spec: InputSpec, *, smoothing: float) -> Callable[[Any, Any], tupl
         overlap, distance = _diou(corners, tf.gather(truths[..., 1:], owner, batch_dims=1))
         weight = tf.reduce_sum(wanted, -1)
         whole = tf.maximum(tf.reduce_mean(weight), 1.0)
-        loss = tf.reduce_sum(entropy, -1) + _BOX_WEIGHT * tf.reduce_sum(wanted * (1 - distance), -1)
         answered = tf.cast(wanted > 0, tf.float32)
+        share = tf.maximum(wanted, _LEAST_SHARE * answered)
+        loss = tf.reduce_sum(entropy, -1) + _BOX_WEIGHT * tf.reduce_sum(share * (1 - distance), -1)
         mean = tf.reduce_sum(overlap * answered, -1) / tf.maximum(tf.reduce_sum(answered, -1), 1.0)
         return loss / whole, mean
 
@@ -137,7 +139,10 @@ def _assigned(truths: Any, found: Any, logits: Any, cells: Any) -> tuple[Any, An
     scores = tf.sigmoid(logits)
     own = tf.gather(tf.transpose(scores, (0, 2, 1)), tf.cast(tf.maximum(label, 0.0), tf.int32), batch_dims=1)
     inside = _inside(corners, cells) & real[..., None]
-    merit = tf.where(inside, tf.pow(own, _SCORE_POWER) * tf.pow(overlap, _OVERLAP_POWER) + 1e-9, 0.0)
+    # A box that no answer is near yet would stay so, because its cells would learn little of it. Until they do
+    # better, cells are as good as their anchors.
+    promise = tf.maximum(overlap, _iou(corners[:, :, None], _decoded(tf.zeros(4), cells)))
+    merit = tf.where(inside, tf.pow(own, _SCORE_POWER) * tf.pow(promise, _OVERLAP_POWER) + 1e-9, 0.0)
     # Where nothing overlaps yet, all merits are equal: then the nearest cells answer.
     centre = (corners[..., :2] + corners[..., 2:]) / 2
     apart = tf.norm(centre[:, :, None] - cells[None, None, :, :2], axis=-1) / cells[:, 2]

@@ -20,11 +20,11 @@ from edgecnn.zoo.initialize import initialize
 from edgecnn.zoo.keras import keras
 
 STRIDES: Final = (8, 16, 32)
-ANCHOR_STRIDES: Final = 4
+ANCHOR_STRIDES: Final = 3
 """Side of a cell's anchor, in strides."""
 
-SCALE_YXHW: Final = (4.0, 4.0, 1.0, 1.0)
-"""What divides a code: offsets are in strides, as a quarter of the anchor; sides are plain logarithms."""
+SCALE_YXHW: Final = (3.0, 3.0, 1.0, 1.0)
+"""What divides a code: offsets are in strides, thirds of the anchor; sides are plain logarithms."""
 
 NORM_MOMENTUM: Final = 0.95
 """Of the running statistics: batches are small, epochs short. With 0.99 they lag so far behind that a
