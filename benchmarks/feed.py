@@ -24,7 +24,7 @@ from edgecnn.training.distribute import cluster
 from edgecnn.training.fit import _Study
 from edgecnn.training.lesson import read_lesson
 from edgecnn.training.recipe import default
-from edgecnn.training.start import network
+from edgecnn.training.start import own_network
 from edgecnn.zoo.keras import tf
 
 
@@ -40,6 +40,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("data")
+    parser.add_argument("--task", default="classification")
     parser.add_argument("--model", default="resnet8")
     parser.add_argument("--width", type=float, default=1.0)
     parser.add_argument("--batch", type=int)
@@ -48,7 +49,7 @@ def main() -> None:
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--cache-bytes", type=int, default=2**31, help="0: decode every image every time")
     options = parser.parse_args()
-    train, val = training_splits(options.data)
+    train, val = training_splits(options.data, task=options.task)
     recipe = default(
         options.model,
         train,
@@ -63,8 +64,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         tf.random.set_seed(0)
         lesson = read_lesson(data, recipe, cache_bytes=options.cache_bytes)
-        model = network(recipe, len(train.labels))
-        study = _Study(Run(Path(folder)), recipe, cluster(), lesson, model, 1e9, lambda progress: None)
+        subject = own_network(recipe, len(train.labels))
+        study = _Study(Run(Path(folder)), recipe, cluster(), lesson, subject, 1e9, lambda progress: None)
     never, steps = threading.Event(), lesson.feed.steps
     images, targets = (tf.constant(array) for array in next(lesson.feed.batches(0)))
 

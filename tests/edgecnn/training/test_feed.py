@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgecnn import image
+from edgecnn import heads, image
 from edgecnn.card import InputSpec
 from edgecnn.data.augment import Augment
 from edgecnn.data.dataset import Dataset
@@ -18,7 +18,8 @@ LIVELY = Augment(flip=True, shift=0.2, scale=(0.8, 1.2), brightness=0.2, contras
 
 @pytest.fixture
 def feed(colours: Callable[..., Dataset]) -> Feed:
-    return Feed(pixels.read(colours(50), SPEC), np.arange(50), LIVELY, batch=8, seed=3)
+    images, head = pixels.read(colours(50), SPEC), heads.find("classification")
+    return Feed(images, np.arange(50), head, LIVELY, batch=8, seed=3)
 
 
 @pytest.mark.parametrize(
@@ -91,6 +92,41 @@ def test_parts_are_augmented_differently(feed: Feed, colours: Callable[..., Data
     alike = replace(feed, images=images, targets=np.arange(8))
     one, other = (next(alike.batches(0, part=part, parts=2))[0] for part in (0, 1))
     assert not np.array_equal(one, other)
+
+
+def test_few_images_are_shown_several_times_in_an_epoch(feed: Feed) -> None:
+    often = replace(feed, repeats=3, augment=Augment())
+    seen = np.concatenate([targets for _, targets in often.batches(0)])
+    assert often.steps == 18
+    assert set(np.bincount(seen, minlength=50)) == {2, 3}
+    assert set(np.bincount(often.order(0)[:100])) == {2}
+
+
+class Recorded:
+    """A head that notes how it was asked to vary the images."""
+
+    def __init__(self) -> None:
+        self.asked: list[Augment] = []
+
+    def vary(self, take, targets, chosen, how, random):
+        self.asked.append(how)
+        return take(chosen), targets[chosen]
+
+
+@pytest.mark.parametrize(
+    ("calm_from", "mosaics"), [(None, [1.0, 1.0, 1.0]), (2, [1.0, 1.0, 0.0]), (0, [0.0] * 3)]
+)
+def test_the_last_epochs_are_without_mosaics_and_otherwise_the_same(
+    feed: Feed, calm_from: int | None, mosaics: list[float]
+) -> None:
+    found = []
+    for epoch in range(3):
+        head = Recorded()
+        lively = replace(feed, head=head, augment=replace(LIVELY, mosaic=1.0), calm_from=calm_from)
+        list(lively.batches(epoch))
+        assert {replace(how, mosaic=0.0) for how in head.asked} == {LIVELY}
+        found += {how.mosaic for how in head.asked}
+    assert found == mosaics
 
 
 @pytest.mark.parametrize("threads", [1, 4])
