@@ -139,7 +139,7 @@ def _assigned(truths: Any, found: Any, logits: Any, cells: Any) -> tuple[Any, An
     scores = tf.sigmoid(logits)
     own = tf.gather(tf.transpose(scores, (0, 2, 1)), tf.cast(tf.maximum(label, 0.0), tf.int32), batch_dims=1)
     inside = _inside(corners, cells) & real[..., None]
-    # A box that no answer is near yet would stay so, because its cells would learn little of it. Until they do
+    # A box that no answer is near yet would stay so: its cells would learn little of it. Until they do
     # better, cells are as good as their anchors.
     promise = tf.maximum(overlap, _iou(corners[:, :, None], _decoded(tf.zeros(4), cells)))
     merit = tf.where(inside, tf.pow(own, _SCORE_POWER) * tf.pow(promise, _OVERLAP_POWER) + 1e-9, 0.0)
