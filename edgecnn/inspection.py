@@ -10,6 +10,7 @@ from edgecnn.card import Card
 from edgecnn.graph import Graph, check, read
 from edgecnn.graph.layers import LayerTable, layer_table
 from edgecnn.graph.network import network_of
+from edgecnn.graph.shared_scale import shared_scales
 from edgecnn.graph.summary import Summary, summarize
 from edgecnn.runs import Run
 
@@ -95,8 +96,9 @@ _LEGACY = (
 def _tflite(path: Path) -> Inspection:
     graph = read(path)
     check(graph)
-    advice = (_LEGACY,) if has_legacy_weights(graph) else ()
+    advice = [_LEGACY] if has_legacy_weights(graph) else []
+    advice += [shared.in_words() for shared in shared_scales(graph)]
     card = cards.read(path)
     classifies = card is not None and card.task == "classification"
     mediapipe = refused_by_mediapipe(graph, card) if card and classifies else None
-    return Inspection(path, layer_table(network_of(graph)), summarize(graph), card, advice, mediapipe)
+    return Inspection(path, layer_table(network_of(graph)), summarize(graph), card, tuple(advice), mediapipe)

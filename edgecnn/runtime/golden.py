@@ -19,7 +19,6 @@ from edgecnn.card import Card
 from edgecnn.errors import CardError, DataError
 from edgecnn.graph import Graph
 from edgecnn.image import Array, Image, View
-from edgecnn.results import Boxes, Result
 from edgecnn.runtime import stored, untrusted
 from edgecnn.runtime.stored import Stored
 from edgecnn.tasks import TASKS
@@ -138,18 +137,28 @@ def best(outputs: Mapping[str, Array], view: View, card: Card) -> tuple[dict[str
     Raises:
         EdgecnnError: they cannot be decoded.
     """
-    softly = card.options.get("nms") == "soft"
-    result = _judged(outputs, view, card, {"nms": "hard"} if softly else {})
-    return tuple(result.records(_MOST_RECORDS if isinstance(result, Boxes) else 1))
+    return candidates(outputs, view, card)[: _MOST_RECORDS if card.task == "detection" else 1]
 
 
-def candidates(outputs: Mapping[str, Array], view: View, card: Card) -> tuple[dict[str, Any], ...]:
-    """All boxes before the weaker of those that overlap are left out; of other results what `best` gives.
+def candidates(
+    outputs: Mapping[str, Array], view: View, card: Card, *, suppressed: bool = True
+) -> tuple[dict[str, Any], ...]:
+    """All entries of the result of which `best` gives the first.
 
-    Which of two equals survives is decided by the last bit; here both are.
+    Args:
+        outputs: as for `best`.
+        view: likewise.
+        card: likewise.
+        suppressed: without the weaker of boxes that overlap. Which of two equals survives is decided by the
+            last bit.
     """
-    result = _judged(outputs, view, card, {"nms": "none"} if "decode" in card.options else {})
-    return tuple(result.records(None if isinstance(result, Boxes) else 1))
+    task = TASKS[card.task]
+    options = {**card.options, **task.JUDGING}
+    if not suppressed:
+        options["nms"] = "none"
+    elif options.get("nms") == "soft":
+        options["nms"] = "hard"
+    return tuple(task.decode(outputs, view, replace(card, options=options)).records())
 
 
 def of_labels(labels: tuple[str, ...]) -> str:
@@ -170,11 +179,6 @@ def of_weights(graph: Graph) -> str:
         if tensor.is_constant:
             digest.update(graph.buffers[tensor.buffer].data)
     return digest.hexdigest()
-
-
-def _judged(outputs: Mapping[str, Array], view: View, card: Card, options: Mapping[str, Any]) -> Result:
-    task = TASKS[card.task]
-    return task.decode(outputs, view, replace(card, options={**card.options, **task.JUDGING, **options}))
 
 
 def _records(raw: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:

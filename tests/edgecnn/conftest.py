@@ -10,6 +10,7 @@ import flatbuffers
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from flatbuffers import flexbuffers
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 COLOURS = {"red": (0, 0, 200), "green": (0, 200, 0), "blue": (200, 0, 0)}
@@ -96,3 +97,101 @@ def assemble(
 def assemble_() -> Callable[..., bytes]:
     """`assemble`, the maker of small files."""
     return assemble
+
+
+@pytest.fixture
+def detector_file(tmp_path) -> Callable[..., Path]:
+    """Write a detector of 2 x 2 anchors that ends in TFLite_Detection_PostProcess, and give its path.
+
+    Anchor k lies in quarter k of the image, left to right, then down. The image says nothing: what is found
+    are the constants `scores`, (4, classes).
+    """
+
+    def write(
+        scores,
+        *,
+        order=("boxes", "classes", "scores", "count"),
+        shapes=True,
+        between=None,
+        signature=None,
+        names=None,
+        name="ssd.tflite",
+        **settings,
+    ) -> Path:
+        scores = np.asarray(scores, np.float32)
+        classes = scores.shape[1]
+        words = {
+            "max_detections": 4, "max_classes_per_detection": 1, "nms_score_threshold": 0.01,
+            "nms_iou_threshold": 0.5, "num_classes": classes, "x_scale": 10.0, "y_scale": 10.0,
+            "w_scale": 5.0, "h_scale": 5.0, **settings,
+        }  # fmt: skip
+        shape_of = {"boxes": (1, 4, 4), "classes": (1, 4), "scores": (1, 4), "count": (1,)}
+        made = {role: (shape if shapes else (), "float32") for role, shape in shape_of.items()}
+        tensors = {
+            "image": ((1, 8, 8, 3), "uint8"),
+            "floats": ((1, 8, 8, 3), "float32"),
+            "axes": ((3,), "int32", [1, 2, 3]),
+            "sum": ((1, 1, 1, 1), "float32"),
+            "nothing": ((1, 1, 1), "float32"),
+            "to": ((3,), "int32", [1, 1, 1]),
+            "zero": ((1, 1, 1), "float32", [[[0.0]]]),
+            "none": ((1, 1, 1), "float32"),
+            "codes": ((1, 4, 4), "float32", np.zeros((1, 4, 4))),
+            "encodings": ((1, 4, 4), "float32"),
+            "likely": ((1, 4, classes), "float32", scores[None]),
+            "anchors": (
+                (4, 4),
+                "float32",
+                [
+                    [0.25, 0.25, 0.5, 0.5],
+                    [0.25, 0.75, 0.5, 0.5],
+                    [0.75, 0.25, 0.5, 0.5],
+                    [0.75, 0.75, 0.5, 0.5],
+                ],
+            ),
+            **made,
+        }
+        operators = [
+            ("CAST", ["image"], ["floats"]),
+            ("MEAN", ["floats", "axes"], ["sum"], schema.ReducerOptionsT(keepDims=True)),
+            ("RESHAPE", ["sum", "to"], ["nothing"]),
+            ("MUL", ["nothing", "zero"], ["none"], schema.MulOptionsT()),
+            ("ADD", ["codes", "none"], ["encodings"], schema.AddOptionsT()),
+            (
+                "TFLite_Detection_PostProcess",
+                ["encodings", "likely", "anchors"],
+                ["boxes", "classes", "scores", "count"],
+                flexbuffers.Dumps(words),
+            ),
+        ]
+        outputs = list(order)
+        if between == "add one":
+            tensors |= {"one": ((1,), "float32", [1.0]), "numbered": ((1, 4), "float32")}
+            operators.append(("ADD", ["classes", "one"], ["numbered"], schema.AddOptionsT()))
+            outputs[outputs.index("classes")] = "numbered"
+        if between == "reshape":
+            tensors |= {"flat": ((1,), "int32", [4]), "listed": ((4,), "float32")}
+            tensors |= {"back": ((2,), "int32", [1, 4]), "again": ((1, 4), "float32")}
+            operators += [
+                ("RESHAPE", ["scores", "flat"], ["listed"]),
+                ("RESHAPE", ["listed", "back"], ["again"]),
+            ]
+            outputs[outputs.index("scores")] = "again"
+        if between == "halve":  # each output becomes something else: neither the operator nor names help
+            tensors |= {"half": ((1,), "float32", [1.0])}
+            for number, role in enumerate(order):
+                tensors[f"o{number}"] = (shape_of[role], "float32")
+                operators.append(("MUL", [role, "half"], [f"o{number}"], schema.MulOptionsT()))
+            outputs = [f"o{number}" for number in range(len(order))]
+        for old, new in (names or {}).items():
+            tensors = {new if key == old else key: value for key, value in tensors.items()}
+            outputs = [new if key == old else key for key in outputs]
+            operators = [
+                (kind, reads, [new if key == old else key for key in makes], *rest)
+                for kind, reads, makes, *rest in operators
+            ]
+        path = tmp_path / name
+        path.write_bytes(assemble(tensors, operators, ["image"], outputs, signature=signature))
+        return path
+
+    return write

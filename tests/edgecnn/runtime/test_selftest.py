@@ -285,3 +285,114 @@ def test_scores_that_are_no_numbers_fail(tested, monkeypatch):
     path = tested()
     monkeypatch.setattr(Model, "raw", lambda self, tensor: {"scores": np.full(3, np.nan, np.float32)})
     assert failed(path) == {"compute"}
+
+
+# Detectors
+
+
+@pytest.fixture
+def anchored(tmp_path, assemble):
+    """Write a detector with 1024 anchors and golden checks in its card, and give its path."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    from converters.golden import checks
+
+    def make(*, images=(), bias=-3.0, gain=1.0):
+        random = np.random.default_rng(3)
+        tensors = {"image": ((1, 64, 64, 3), "float32")}
+        operators = []
+        for role, count, low in (("boxes", 4, 0.0), ("scores", 3, bias)):
+            weights = gain * random.normal(0, 0.02, (count, 2, 2, 3))
+            tensors |= {
+                f"{role} weights": ((count, 2, 2, 3), "float32", weights),
+                f"{role} bias": ((count,), "float32", low),
+                f"{role} map": ((1, 32, 32, count), "float32"),
+                f"{role} shape": ((3,), "int32", [1, 1024, count]),
+                role: ((1, 1024, count), "float32"),
+            }
+            options = schema.Conv2DOptionsT(padding=schema.Padding.VALID, strideH=2, strideW=2)
+            reads = ["image", f"{role} weights", f"{role} bias"]
+            operators.append(("CONV_2D", reads, [f"{role} map"], options))
+            operators.append(("RESHAPE", [f"{role} map", f"{role} shape"], [role]))
+        path = tmp_path / "anchors.tflite"
+        path.write_bytes(assemble(tensors, operators, ["image"], ["scores", "boxes"]))
+        card = Card(
+            "anchors",
+            "detection",
+            InputSpec(64, 64, std=(1.0,)),
+            ("cat", "dog", "bird"),
+            {"boxes": "boxes", "scores": "scores"},
+            {"decode": "anchors", "strides": [2], "anchor_px": [12], "scale_yxhw": [4, 4, 1, 1]},
+        )
+        with load(path, card=card) as model:
+            cards.attach(path, replace(card, checks=checks(model, images, count=3)))
+        return path
+
+    return make
+
+
+@pytest.mark.parametrize("bias", [-100.0, -3.0, 2.0])
+def test_a_detector_passes_with_boxes_and_without(anchored, bias):
+    path = anchored(bias=bias)
+    found = selftest(path)
+    assert found.passed
+    assert found.equal
+    said = {row.found for row in found.rows if row.stage == "decode"}
+    assert ("decodes to nothing" in said) == (bias == -100.0)
+    assert len(json.dumps(cards.read(path).checks)) < 32_000  # the outputs alone would take 120,000
+
+
+def test_a_detector_with_other_weights_fails(anchored):
+    path = anchored()
+    checks = cards.read(path).checks
+    assert {"compute", "decode"} <= failed(edited(anchored(gain=1.5), checks=checks))
+
+
+@pytest.mark.parametrize(
+    ("changed", "stages"),
+    [
+        ({"labels": ("dog", "bird", "cat")}, {"labels", "decode"}),
+        ({"options": {"decode": "anchors", "strides": [2], "anchor_px": [24]}}, {"decode"}),
+        ({"outputs": {"boxes": "boxes", "scores": "boxes"}}, None),
+    ],
+)
+def test_a_detectors_card_that_was_changed_fails(anchored, changed, stages):
+    path = edited(anchored(), **changed)
+    if stages is None:
+        with pytest.raises(CardError, match="4 scores but 3 labels"):
+            selftest(path)
+    else:
+        assert failed(path) == stages
+
+
+def test_a_lower_threshold_is_no_damage(anchored):
+    path = anchored()
+    options = {**cards.read(path).options, "threshold": 0.9, "nms": "soft"}
+    assert selftest(edited(path, options=options)).passed
+
+
+def test_boxes_that_kernels_round_differently_are_compared_by_overlap_and_score(anchored):
+    def slightly(check):
+        check["outputs"]["scores"]["sha256"] = "of other kernels"
+        for box in check["records"]:
+            box["score"] += 0.003
+            box["box_xyxy"] = [one + 0.02 for one in box["box_xyxy"]]
+
+    def far(check):
+        slightly(check)
+        check["records"][0]["box_xyxy"][2] += 30
+
+    path = anchored()
+    assert failed(check_edited(path, slightly)) == set()
+    assert failed(check_edited(path, far)) == {"decode"}
+
+
+def test_a_detector_that_chooses_boxes_itself_passes(detector_file):
+    from converters.golden import checks
+
+    path = detector_file([[0, 0, 0], [0, 0.9, 0], [0, 0, 0.4], [0, 0, 0]])
+    with load(path, labels=["cat", "dog", "bird"]) as model:
+        cards.attach(path, replace(model.card, checks=checks(model, (), count=2)))
+    assert selftest(path).equal
+    check_edited(path, lambda check: check["records"][0].update(label="bird"))
+    assert failed(path) == {"decode"}
