@@ -111,8 +111,8 @@ def decode(outputs: Mapping[str, Array], view: View, card: Card) -> Boxes:
     if not len(found.score):
         return Boxes(np.empty((0, 4)), found.score, found.label_id, card.labels)
     xyxy = view.to_source(found.xyxy.reshape(-1, 2)).reshape(-1, 4)
-    inside = xyxy.clip(0, (*view.source_wh, *view.source_wh)).astype(np.float32)
-    visible = np.flatnonzero((inside[:, 2] > inside[:, 0]) & (inside[:, 3] > inside[:, 1]))
+    inside = np.minimum(np.maximum(xyxy, 0), view.source_wh * 2).astype(np.float32)
+    visible = np.flatnonzero((inside[:, 2:] > inside[:, :2]).all(axis=1))
     label_id, score = found.label_id[visible], found.score[visible]
     if said.nms == "hard":
         keep = suppress(xyxy[visible], label_id, iou=said.iou, most=said.most)

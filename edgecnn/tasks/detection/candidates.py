@@ -6,6 +6,7 @@ before anything is computed with it, and know nothing of suppression or of the o
 """
 
 from collections.abc import Mapping
+from math import inf, isnan
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -61,12 +62,11 @@ def from_anchors(outputs: Mapping[str, Array], said: Settings) -> Candidates:
             f"{wanted}. The card belongs to another model, or its roles are mixed up."
         )
     row, score, label_id = _best(scores, said)
-    code = _numbers(codes[row]) / said.scale_yxhw
-    cell = anchors[row]
+    code, cell = _numbers(codes[row]) / said.scale_yxhw, anchors[row]
     side = cell[:, 2:]
-    center = cell[:, 1::-1] + code[:, :2].clip(-_FARTHEST, _FARTHEST) * side
-    half = 0.5 * side * np.exp(code[:, 2:].clip(-_LARGEST_EXPONENT, _LARGEST_EXPONENT))
-    return Candidates(_yx_to_xy(np.concatenate([center - half, center + half], axis=1)), score, label_id)
+    center = cell[:, :2] + _within(code[:, 1::-1], _FARTHEST) * side
+    half = 0.5 * side * np.exp(_within(code[:, 3:1:-1], _LARGEST_EXPONENT))
+    return Candidates(np.concatenate([center - half, center + half], axis=1), score, label_id)
 
 
 def from_yolov8(outputs: Mapping[str, Array], said: Settings) -> Candidates:
@@ -138,9 +138,9 @@ def from_postprocess(outputs: Mapping[str, Array], said: Settings) -> Candidates
     wrong = np.flatnonzero((label != np.floor(label)) | (label < 0) | (label >= said.labels))
     if len(wrong):
         raise CardError(_about_class(float(classes[row[wrong[0]]]), said))
-    corners = _numbers(boxes[row]).clip(-_FARTHEST, _FARTHEST)
-    corners = corners * (said.height, said.width, said.height, said.width)
-    return Candidates(_yx_to_xy(corners), score, label.astype(np.int64))
+    corners = _within(_numbers(boxes[row])[:, (1, 0, 3, 2)], _FARTHEST)
+    corners *= (said.width, said.height, said.width, said.height)
+    return Candidates(corners, score, label.astype(np.int64))
 
 
 def probabilities(raw: Array, said: Settings) -> Array:
@@ -148,8 +148,8 @@ def probabilities(raw: Array, said: Settings) -> Array:
     if said.scores == "probabilities":
         return np.asarray(raw, np.float32).clip(0, 1)
     # double: the same float32 comes out on every machine; exp(700) is the largest that it holds
-    likely = 1 / (1 + np.exp(-np.asarray(raw, np.float64).clip(-700, 700)))
-    return np.asarray(likely, np.float32)
+    logits = np.maximum(raw, -700.0, dtype=np.float64)
+    return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
 
 
 def _best(raw: Array, said: Settings) -> tuple[Array, Array, Array]:
@@ -185,7 +185,7 @@ def _check(raw: Array, said: Settings) -> bool:
     if not raw.size:
         return False
     highest = float(raw.max())  # NaN where there is one
-    if not np.isfinite(highest) and highest != -np.inf:
+    if not highest < inf:
         raise ModelError("scores are not finite (NaN or infinity). The weights are damaged.")
     if said.scores == "probabilities" and highest > 1 + _ALMOST:
         raise CardError(
@@ -197,21 +197,22 @@ def _check(raw: Array, said: Settings) -> bool:
 
 def _numbers(found: Array, role: str = "boxes") -> Array:
     numbers = np.asarray(found, np.float64)
-    if np.isnan(numbers).any():
+    if numbers.size and isnan(numbers.max()):
         raise ModelError(f"{role} are not numbers (NaN). The weights are damaged.")
     return numbers
 
 
 def _around_center(cxcywh: Array, said: Settings) -> Array:
-    numbers = _numbers(cxcywh).clip(-_FARTHEST, _FARTHEST)
+    numbers = _within(_numbers(cxcywh), _FARTHEST)
     if said.boxes == "normalized":
         numbers = numbers * (said.width, said.height, said.width, said.height)
     center, half = numbers[:, :2], 0.5 * numbers[:, 2:]
     return np.concatenate([center - half, center + half], axis=1)
 
 
-def _yx_to_xy(corners: Array) -> Array:
-    return corners[:, (1, 0, 3, 2)]
+def _within(numbers: Array, limit: float) -> Array:
+    """Clipped to [-limit, limit]; in half the time of `clip`."""
+    return np.asarray(np.minimum(np.maximum(numbers, -limit), limit))
 
 
 def _count(found: Array, rows: int) -> int:
