@@ -73,7 +73,8 @@ def criterion(spec: InputSpec, *, smoothing: float) -> Callable[[Any, Any], tupl
         chance = tf.sigmoid(flat)
         entropy = tf.nn.sigmoid_cross_entropy_with_logits(wanted, flat) * tf.square(wanted - chance)
         covered = _covered(corners, tf.cast(tf.not_equal(label, boxes.PADDING), tf.float32), high, wide)
-        entropy *= tf.maximum(wanted, 1 - covered[..., None])
+        central = tf.reduce_max(wanted, -1, keepdims=True)  # there no label is left out
+        entropy *= tf.maximum(central, 1 - covered[..., None])
         count = tf.maximum(tf.reduce_mean(tf.reduce_sum(real, -1)), 1.0)
         own = tf.einsum("bmk,bkc,bmc->bm", at, chance, kind)
         found = tf.reduce_sum(tf.cast(own > 0.5, tf.float32) * real, -1)

@@ -1,8 +1,10 @@
 """A tiny model that says which colour an image is mostly, and images for it."""
 
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import cv2
@@ -195,3 +197,39 @@ def detector_file(tmp_path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def tiny_backbone() -> Iterator[str]:
+    """The name of a network that passes through strides 2 to 32 in five convolutions, traced in a moment."""
+    from edgecnn.card import InputSpec
+    from edgecnn.zoo import ZOO, Network
+    from edgecnn.zoo.keras import keras
+
+    layers, module = keras.layers, ModuleType("tiny_backbone")
+
+    def features(name: str, images: Any, width: float) -> dict[int, Any]:
+        x, maps = images, {}
+        for stride, filters in ((2, 8), (4, 16), (8, 24), (16, 32), (32, 48)):
+            x = layers.Conv2D(
+                max(4, round(filters * width)),
+                3,
+                strides=2,
+                padding="same",
+                use_bias=False,
+                name=f"stem{stride}",
+            )(x)
+            x = layers.BatchNormalization(name=f"stem{stride}_norm")(x)
+            maps[stride] = x = layers.ReLU(6.0, name=f"stem{stride}_relu6")(x)
+        return maps
+
+    def classifier(name: str, x: Any, classes: int, width: float) -> Any:
+        return layers.Dense(classes, name="logits")(layers.GlobalAveragePooling2D(name="pool")(x))
+
+    module.features, module.classifier = features, classifier
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "tiny_backbone", module)
+        spec = InputSpec(64, 64, mean=(127.5,), std=(127.5,))
+        network = Network("tiny_backbone", "tiny_backbone", "for tests", spec, "none", smallest=32)
+        patch.setitem(ZOO, "tiny_backbone", network)
+        yield "tiny_backbone"
