@@ -62,8 +62,16 @@ class BoxAgreement:
             "reference_boxes": self.reference_boxes,
             "same": self.same,
             "mean_iou": self.mean_iou,
+            **self._difference(),
             "drops": None if self.drops is None else dict(self.drops),
         }
+
+    def _difference(self) -> dict[str, Any]:
+        """MAP of this model minus that of the reference, under the names that a classifier's has."""
+        if self.drops is None:
+            return {}
+        low, high = self.drops["map"]["interval"]
+        return {"difference": -self.drops["map"]["drop"], "difference_interval": [-high, -low]}
 
 
 @dataclass(frozen=True, eq=False)

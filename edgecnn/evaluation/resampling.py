@@ -41,12 +41,14 @@ class Drop:
         reference: the reference's average precision, in [0, 1].
         model: the model's.
         bound: the largest drop that chance leaves possible: one-sided, 95 %.
+        interval: the 95 % confidence interval of the drop: two-sided.
     """
 
     label: str | None
     reference: float
     model: float
     bound: float
+    interval: tuple[float, float]
 
     @property
     def drop(self) -> float:
@@ -61,6 +63,7 @@ class Drop:
             "model": self.model,
             "drop": self.drop,
             "bound": self.bound,
+            "interval": list(self.interval),
         }
 
 
@@ -127,7 +130,7 @@ def paired_drop(
     check(results, truths)
     check(reference, truths)
     images, labels = len(truths), truths[0].labels
-    z = NormalDist().inv_cdf(confidence)
+    z, both_sides = (NormalDist().inv_cdf(share) for share in (confidence, (1 + confidence) / 2))
     ours, theirs = match(results, truths), match(reference, truths)
     present = [i for i, m in enumerate(ours) if m.truths.any()]
     if not present:
@@ -149,9 +152,11 @@ def paired_drop(
         drops = np.nanmean(known[~np.isnan(known).all(1)], 1)  # a draw may hold no truth of the label
         reference_ap, ap = float(expected[ious, chosen].mean()), float(found[ious, chosen].mean())
         variance = drops.var() + doubt[chosen].sum() / len(doubt[chosen]) ** 2
-        smooth = reference_ap - ap + z * float(np.sqrt(variance))
-        drawn_bound = float(np.quantile(drops, confidence))
-        return Drop(label, reference_ap, ap, max(drawn_bound, smooth) if unseen else drawn_bound)
+        error, lost = float(np.sqrt(variance)), reference_ap - ap
+        bound = float(np.quantile(drops, confidence))
+        if unseen:
+            bound = max(bound, lost + z * error)
+        return Drop(label, reference_ap, ap, bound, (lost - both_sides * error, lost + both_sides * error))
 
     every, first = slice(None), slice(0, 1)
     return Drops(

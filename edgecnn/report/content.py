@@ -1,19 +1,16 @@
 """What stands in a report, section by section, in words and rounded numbers; for page and Markdown alike."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from math import sqrt
 from typing import Any
 
-from edgecnn.report.evidence import Accuracy, Condition, Evidence, Latency, Variant
+from edgecnn.card import Card
+from edgecnn.report.evidence import FIGURES, Accuracy, Condition, Evidence, Latency, Variant
 from edgecnn.report.verdict import Verdict
-from edgecnn.report.words import certificate, interval, milliseconds, percent, points, significant, size
+from edgecnn.report.words import certificate, interval, milliseconds, percent, significant, size
 
-MOST_LABELS = 24
-"""A confusion matrix with more rows than this is not drawn; the most frequent mistakes are listed."""
-
-MOST_CLASSES = 30
-"""With more classes than this, those the best file knows worst come first and the rest folds away."""
+SAME = {"top1": "same decision", "map": "same boxes", "f1": "same boxes"}
+"""What the share of answers that two models give alike is called, by the figure of `FIGURES`."""
 
 _ENVIRONMENT = {
     "processor": "processor", "processor_features": "instruction sets", "cores": "cores",
@@ -43,7 +40,8 @@ def tiles(evidence: Evidence, verdict: Verdict) -> list[Tile]:
     if take is None or condition is None or take.accuracy is None:
         return []
     base = evidence.baseline(take)
-    found = [Tile(percent(take.accuracy.top1), "images right", f"95 %: {interval(take.accuracy.interval)}")]
+    name = FIGURES[take.accuracy.figure]
+    found = [Tile(percent(take.accuracy.value), name, f"95 %: {interval(take.accuracy.interval)}")]
     latency = take.latency(condition)
     if latency:
         against = base.latency(condition) if base else None
@@ -56,7 +54,7 @@ def tiles(evidence: Evidence, verdict: Verdict) -> list[Tile]:
     agreement = take.accuracy.agreement
     if agreement:
         with_whom = f"with {agreement['with']}" if agreement.get("with") else "with its reference"
-        found.append(Tile(percent(agreement["share"]), "same decision", with_whom))
+        found.append(Tile(percent(agreement["share"]), SAME[take.accuracy.figure], with_whom))
     return found
 
 
@@ -88,11 +86,9 @@ def _model_row(variant: Variant, latency: Latency | None, *, first: bool) -> dic
         "scheme": variant.scheme,
         "first": first,
         "size": size(variant.size_bytes),
-        "top1": percent(accuracy.top1) if accuracy else "–",
-        "top1_interval": interval(accuracy.interval) if accuracy else "",
-        "top5": percent(accuracy.metrics.get("top5"))
-        if accuracy and len(accuracy.metrics["labels"]) > 5
-        else "–",
+        "right": percent(accuracy.value) if accuracy else "–",
+        "right_interval": interval(accuracy.interval) if accuracy and accuracy.figure != "f1" else "",
+        "second": percent(_second(accuracy)),
         "agreement": percent(agreement["share"]) if agreement else "–",
         "agreement_with": str(agreement.get("with", "")) if agreement else "",
         "certificate": conversion,
@@ -102,6 +98,14 @@ def _model_row(variant: Variant, latency: Latency | None, *, first: bool) -> dic
         "condition": latency.condition.name if latency else "",
         "estimated": bool(latency and latency.condition.source == "estimated"),
     }
+
+
+def _second(accuracy: Accuracy | None) -> float | None:
+    """What else tells files apart: in the best five, where there are more labels; mAP@0.5."""
+    if accuracy is None or (accuracy.figure == "top1" and len(accuracy.metrics["labels"]) <= 5):
+        return None
+    found: float | None = accuracy.metrics.get({"top1": "top5", "map": "map50"}.get(accuracy.figure, ""))
+    return found
 
 
 def stage_rows(evidence: Evidence, condition: Condition) -> list[dict[str, Any]]:
@@ -125,90 +129,6 @@ def stage_rows(evidence: Evidence, condition: Condition) -> list[dict[str, Any]]
                 }
             )
     return rows
-
-
-def class_rows(evidence: Evidence, best: Variant | None) -> list[dict[str, Any]]:
-    """Recall of each class by each file; the difference to the file's baseline where it has one."""
-    judged = [v for v in evidence.variants if v.accuracy]
-    tables = {v.name: {r["label"]: r for r in v.accuracy.metrics["per_class"]} for v in judged if v.accuracy}
-    if best is None or not judged:
-        return []
-    rows = []
-    for record in tables[best.name].values():
-        label = record["label"]
-        if record["images"]:
-            cells = []
-            for variant in judged:
-                base = evidence.baseline(variant)
-                theirs = tables[base.name].get(label) if base and variant.scheme != "keras" else None
-                cells.append(_class_cell(variant, tables[variant.name].get(label), theirs))
-            rows.append(
-                {"label": label, "images": record["images"], "recall": record["recall"], "cells": cells}
-            )
-    return sorted(rows, key=lambda row: row["recall"]) if len(rows) > MOST_CLASSES else rows
-
-
-def _class_cell(
-    variant: Variant, record: Mapping[str, Any] | None, base: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    if not record or record["recall"] is None:
-        return {
-            "name": variant.name,
-            "scheme": variant.scheme,
-            "recall": "–",
-            "interval": "",
-            "difference": "",
-            "beyond_chance": "",
-        }
-    low, high = record["recall_interval"]
-    difference, clear = "", ""
-    if base and base["recall"] is not None and record["recall"] != base["recall"]:
-        difference = points(record["recall"] - base["recall"])
-        base_low, base_high = base["recall_interval"]
-        clear = "worse" if high < base_low else "better" if low > base_high else ""
-    return {
-        "name": variant.name,
-        "scheme": variant.scheme,
-        "recall": percent(record["recall"], 0 if record["images"] < 100 else 1),
-        "share": round(100 * record["recall"], 2),
-        "low": round(100 * low, 2),
-        "span": round(100 * (high - low), 2),
-        "interval": interval((low, high), 0 if record["images"] < 100 else 1),
-        "difference": difference,
-        "beyond_chance": clear,
-    }
-
-
-def confusion(best: Variant | None) -> dict[str, Any] | None:
-    """The confusion matrix over labels that occur; None where it is too large."""
-    if best is None or best.accuracy is None or "confusion" not in best.accuracy.metrics:
-        return None
-    counts: Sequence[Sequence[int]] = best.accuracy.metrics["confusion"]
-    labels: Sequence[str] = best.accuracy.metrics["labels"]
-    used = [i for i in range(len(labels)) if sum(counts[i]) or any(row[i] for row in counts)]
-    if not used or len(used) > MOST_LABELS:
-        return None
-    rows = []
-    for i in used:
-        total = sum(counts[i])
-        cells = [
-            {
-                "count": counts[i][j],
-                "tone": round(sqrt(counts[i][j] / total), 3) if total else 0,  # so that rare ones show
-                "right": i == j,
-                "said": f"{counts[i][j]} of {total} images of {labels[i]} were called {labels[j]}",
-            }
-            for j in used
-        ]
-        rows.append({"label": labels[i], "images": total, "cells": cells})
-    return {"labels": [labels[j] for j in used], "rows": rows}
-
-
-def mistakes(best: Variant | None, most: int = 10) -> list[dict[str, Any]]:
-    """The most frequent mistakes."""
-    if best is None or best.accuracy is None:
-        return []
-    return list(best.accuracy.metrics.get("mistakes", ()))[:most]
 
 
 def conditions(evidence: Evidence) -> list[dict[str, Any]]:
@@ -262,6 +182,8 @@ def judged_images(accuracy: Accuracy) -> str:
     """Such as "1,000 test images of drawn"."""
     split, name = (accuracy.data.get(key) for key in ("split", "name"))
     kind = f"{split} images" if split else "images"
+    if "boxes" in accuracy.metrics:
+        kind += f" with {accuracy.metrics['boxes']:,} boxes"
     return f"{accuracy.metrics['images']:,} {kind}{f' of {name}' if name else ''}"
 
 
@@ -269,7 +191,7 @@ def best_judged(evidence: Evidence, verdict: Verdict) -> Variant | None:
     """Whose mistakes are shown: the recommended file, else the most accurate."""
     judged = [v for v in evidence.variants if v.accuracy]
     return verdict.recommended or max(
-        judged, key=lambda v: v.accuracy.top1 if v.accuracy else 0, default=None
+        judged, key=lambda v: v.accuracy.value if v.accuracy else 0, default=None
     )
 
 
@@ -282,12 +204,22 @@ def trainings(evidence: Evidence) -> list[dict[str, Any]]:
             seconds = run.training.get("seconds")
             took = f" in {_duration(seconds)}" if isinstance(seconds, int | float) else ""
             epochs = f"{len(run.history)} epoch{'s' if len(run.history) > 1 else ''}"
+            names = _curve_names(run.card)
+            figure = f"{names[0]} " if names else ""
             line = (
                 f"{epochs}{took}; the best was epoch {best.epoch}, "
-                f"{percent(best.val_accuracy)} on validation images"
+                f"{figure}{percent(best.val_accuracy)} on validation images"
             )
-            found.append({"name": run.name, "line": line, "history": run.history})
+            found.append({"name": run.name, "line": line, "history": run.history, "names": names})
     return found
+
+
+def _curve_names(card: Card | None) -> tuple[str, str] | None:
+    """What a detector's history holds of validation and of training images; None: the same of both."""
+    if card is None or card.task != "detection":
+        return None
+    figure = "mean F1" if card.options.get("decode") == "centroids" else "mAP@0.5:0.95"
+    return figure, "mean IoU in training"
 
 
 def _duration(seconds: float) -> str:

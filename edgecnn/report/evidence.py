@@ -10,14 +10,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgecnn.card import Card
+from edgecnn.report.words import percent
+
+FIGURES = {"top1": "images right", "map": "mAP@0.5:0.95", "f1": "mean F1"}
+"""What the figure is called that models of a task are compared by; one kind in one report."""
+
+AXES = {"top1": "Accuracy", "map": "mAP@0.5:0.95", "f1": "Mean F1"}
+"""Likewise, as the axis of a chart."""
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How often a file was right.
+    """How right a file was.
 
     Attributes:
-        metrics: as `edgecnn.evaluation.measurement` writes them; checked: `top1`, its interval and `images`.
+        metrics: as `edgecnn.evaluation.measurement` writes them; checked: the figure, its interval, `images`.
         environment: what computed, and `data`: which images.
     """
 
@@ -25,19 +32,34 @@ class Accuracy:
     environment: Mapping[str, Any]
 
     @property
-    def top1(self) -> float:
-        """Share of images that came out right, in [0, 1]."""
-        return float(self.metrics["top1"])
+    def figure(self) -> str:
+        """A key of `FIGURES`: of classifiers "top1", of detectors "map", of those on coarse grids "f1"."""
+        if "top1" in self.metrics:
+            return "top1"
+        return "f1" if self.metrics.get("hit") == "centre" else "map"
+
+    @property
+    def value(self) -> float:
+        """The figure, in [0, 1]."""
+        return float(self.metrics[self.figure])
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % confidence interval of `top1`."""
-        low, high = self.metrics["top1_interval"]
+        """The 95 % confidence interval of `value`; no wider than it where none is known."""
+        low, high = self.metrics.get(f"{self.figure}_interval") or (self.value, self.value)
         return float(low), float(high)
 
     @property
+    def said(self) -> str:
+        """The figure in words, such as "94.1 % of 400 images right"."""
+        images = f"{self.metrics['images']:,} images"
+        if self.figure == "top1":
+            return f"{percent(self.value)} of {images} right"
+        return f"{FIGURES[self.figure]} {percent(self.value)} over {images}"
+
+    @property
     def agreement(self) -> Mapping[str, Any] | None:
-        """How the decisions compare with those of a reference, where there was one."""
+        """How its answers compare with those of a reference, where there was one."""
         found: Mapping[str, Any] | None = self.metrics.get("agreement")
         return found
 
@@ -162,6 +184,11 @@ class Evidence:
         """Every condition under which something was timed; the one with most files first."""
         counts = Counter(latency.condition for v in self.variants for latency in v.latencies)
         return tuple(condition for condition, _ in counts.most_common())
+
+    @property
+    def figure(self) -> str:
+        """What the judged files are compared by: a key of `FIGURES`; "top1" where none was judged."""
+        return next((v.accuracy.figure for v in self.variants if v.accuracy), "top1")
 
     def baseline(self, variant: Variant) -> Variant | None:
         """The float file of its own run that a variant is compared with; None for that file itself."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from edgecnn.report.evidence import Condition, Epoch, Variant
+from edgecnn.report.evidence import AXES, Condition, Epoch, Variant
 from edgecnn.report.svg import Axis, drawing, element, marker, path, scheme_class
 from edgecnn.report.verdict import pareto
 from edgecnn.report.words import interval, milliseconds, percent, significant
@@ -30,16 +30,16 @@ def scatter(
     x = _time_axis([(p50, p90) for _, p50, p90, _, _, _ in drawn], width)
     y = _share_axis([bound for _, _, _, _, low, high in drawn for bound in (low, high)], height)
     parts = [_grid(x, y, width), _front(variants, condition, x, y)]
-    centers = [(x.place(p50), y.place(top1)) for _, p50, _, top1, _, _ in drawn]
+    centers = [(x.place(p50), y.place(value)) for _, p50, _, value, _, _ in drawn]
     taken: list[_Box] = [(cx - 9, cy - 9, cx + 9, cy + 9) for cx, cy in centers]
     taken += [
         (cx - 3, y.place(high), cx + 3, y.place(low))
         for (cx, _), (*_, low, high) in zip(centers, drawn, strict=True)
     ]
-    for (variant, p50, p90, top1, low, high), (cx, cy) in zip(drawn, centers, strict=True):
+    for (variant, p50, p90, value, low, high), (cx, cy) in zip(drawn, centers, strict=True):
         look = scheme_class(variant.scheme)
         told = (
-            f"{variant.name}: {percent(top1)} ({interval((low, high))}), "
+            f"{variant.name}: {percent(value)} ({interval((low, high))}), "
             f"{milliseconds(p50)} (90 of 100 within {milliseconds(p90)})"
         )
         ring = [element("circle", cx=cx, cy=cy, r=12.0, class_="ring")] if variant is recommended else []
@@ -58,11 +58,19 @@ def scatter(
         )
     for (variant, *_), center in zip(drawn, centers, strict=True):
         parts.append(_label(variant, center, taken, (_LEFT, _TOP, width - _RIGHT, height - _BOTTOM)))
-    said = "; ".join(f"{v.name} {percent(top1)} at {milliseconds(p50)}" for v, p50, _, top1, _, _ in drawn)
-    return drawing(width, height, f"Accuracy against latency: {said}", *parts)
+    said = "; ".join(f"{v.name} {percent(value)} at {milliseconds(p50)}" for v, p50, _, value, _, _ in drawn)
+    name = next((AXES[v.accuracy.figure] for v, *_ in drawn if v.accuracy), AXES["top1"])
+    return drawing(width, height, f"{name} against latency: {said}", *parts)
 
 
-def curve(history: Sequence[Epoch], what: str, *, width: int, height: int) -> str:
+def curve(
+    history: Sequence[Epoch],
+    what: str,
+    *,
+    width: int,
+    height: int,
+    shares: tuple[str, str] = ("validation", "training"),
+) -> str:
     """How a training went, epoch by epoch.
 
     Args:
@@ -70,6 +78,8 @@ def curve(history: Sequence[Epoch], what: str, *, width: int, height: int) -> st
         what: "accuracy" or "loss".
         width: of the figure, px.
         height: of the figure, px.
+        shares: what the accuracies of validation and of training images are called: of a detector they are
+            two different figures.
     """
     share = what == "accuracy"
     lines = {
@@ -104,7 +114,8 @@ def curve(history: Sequence[Epoch], what: str, *, width: int, height: int) -> st
             parts.append(element("circle", cx=points[0][0], cy=points[0][1], r=3.0, class_=f"dot {name}"))
     best = max(history, key=lambda e: (e.val_accuracy, -e.val_loss))
     value = best.val_accuracy if share else best.val_loss
-    told = f"best epoch {best.epoch}: validation {write(round(value, 4))}"
+    names = shares if share else ("validation", "training")
+    told = f"best epoch {best.epoch}: {names[0]} {write(round(value, 4))}"
     parts.append(
         element(
             "circle",
@@ -115,19 +126,19 @@ def curve(history: Sequence[Epoch], what: str, *, width: int, height: int) -> st
             class_="dot validation",
         )
     )
-    legend = (("validation", _LEFT), ("training", _LEFT + 96))
-    for name, left in legend:
-        parts.append(element("path", d=path([(left, 12.0), (left + 18, 12.0)]), class_=f"curve {name}"))
+    legend = (("validation", names[0], _LEFT), ("training", names[1], _LEFT + 34 + 6.2 * len(names[0])))
+    for look, name, left in legend:
+        parts.append(element("path", d=path([(left, 12.0), (left + 18, 12.0)]), class_=f"curve {look}"))
         parts.append(element("text", x=left + 24, y=16, class_="tick", text=name))
     return drawing(width, height, f"{what.capitalize()} by epoch; {told}", *parts)
 
 
 def _place(variant: Variant, condition: Condition) -> tuple[float, float, float, float, float]:
-    """p50, p90, top-1 and its interval."""
+    """p50, p90, the figure that is compared by, and its interval."""
     latency, accuracy = variant.latency(condition), variant.accuracy
     if latency is None or accuracy is None:
         raise ValueError(f"{variant.name} has no place in the figure")
-    return latency.total_ms["p50"], latency.total_ms["p90"], accuracy.top1, *accuracy.interval
+    return latency.total_ms["p50"], latency.total_ms["p90"], accuracy.value, *accuracy.interval
 
 
 def _time_axis(times: Sequence[tuple[float, float]], width: int) -> Axis:
@@ -189,9 +200,9 @@ def _front(variants: Sequence[Variant], condition: Condition, x: Axis, y: Axis) 
     corners: list[tuple[float, float]] = []
     at = y.start
     for variant in pareto(variants, condition):
-        p50, _, top1, _, _ = _place(variant, condition)
-        corners += [(x.place(p50), at), (x.place(p50), y.place(top1))]
-        at = y.place(top1)
+        p50, _, value, _, _ = _place(variant, condition)
+        corners += [(x.place(p50), at), (x.place(p50), y.place(value))]
+        at = y.place(value)
     corners.append((x.end, at))
     area = [*corners, (x.end, y.start)]
     return element("path", d=path(area) + "Z", class_="attained") + element(

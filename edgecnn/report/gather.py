@@ -16,7 +16,16 @@ from edgecnn import card as cards
 from edgecnn import runs
 from edgecnn.card import Card
 from edgecnn.errors import CardError, DataError
-from edgecnn.report.evidence import Accuracy, Condition, Epoch, Evidence, Latency, RunEvidence, Variant
+from edgecnn.report.evidence import (
+    FIGURES,
+    Accuracy,
+    Condition,
+    Epoch,
+    Evidence,
+    Latency,
+    RunEvidence,
+    Variant,
+)
 from edgecnn.runs import Measurement, Run
 
 DEEPEST = 4
@@ -173,12 +182,17 @@ def _accuracy(lines: Sequence[Measurement], name: str) -> Accuracy | None:
 
 def _check(found: Accuracy) -> None:
     low, high = found.interval
-    if not (0 <= low <= found.top1 <= high <= 1 and found.metrics["images"] >= 1):
-        raise ValueError(f"top1 {found.top1}, interval {low} to {high}, {found.metrics['images']} images")
+    if not (0 <= low <= high <= 1 and 0 <= found.value <= 1 and found.metrics["images"] >= 1):
+        said = f"{found.figure} {found.value}, interval {low} to {high}, {found.metrics['images']} images"
+        raise ValueError(said)
     found.data.get("name")
     labels = found.metrics["labels"]
     for record, label in zip(found.metrics["per_class"], labels, strict=True):
-        shares = [record["recall"], *(record["recall_interval"] or ())]
+        if found.figure == "top1":
+            shares = [record["recall"], *(record["recall_interval"] or ())]
+        else:
+            shares = [record[key] for key in ("ap", "ap50", "precision", "recall", "f1")]
+            shares.append(0 if record["boxes"] >= 0 else -1)
         if record["label"] != label or not all(share is None or 0 <= share <= 1 for share in shares):
             raise ValueError(f"per_class {record}")
     for row in found.metrics.get("confusion", ()):
@@ -188,7 +202,7 @@ def _check(found: Accuracy) -> None:
         if not all(key in mistake for key in ("truth", "answer", "images")):
             raise ValueError(f"mistake {mistake}")
     if found.agreement:
-        low, high = found.agreement["difference_interval"]
+        low, high = found.agreement.get("difference_interval", (0, 0))
         if not (0 <= found.agreement["share"] <= 1 and -1 <= low <= high <= 1):
             raise ValueError(f"agreement {found.agreement}")
 
@@ -226,19 +240,26 @@ def _malformed(name: str, what: str, found: str) -> DataError:
 
 
 def _comparable(variants: Sequence[Variant], notes: list[str]) -> Iterable[Variant]:
-    """Accuracies over the images that most were judged on; of the others, the accuracy is left out."""
-    judged = [v.accuracy.data.get("sha256", "") for v in variants if v.accuracy]
-    most = Counter(judged).most_common(1)[0][0] if judged else ""
+    """The figure over the images that most were judged by; of the others, the accuracy is left out."""
+    judged = [_judged_by(v.accuracy) for v in variants if v.accuracy]
+    most = Counter(judged).most_common(1)[0][0] if judged else ("", "")
     for variant in variants:
-        data = variant.accuracy.data if variant.accuracy else {}
-        if variant.accuracy is None or data.get("sha256", "") == most:
+        found = variant.accuracy
+        if found is None or _judged_by(found) == most:
             yield variant
             continue
-        which = " ".join(str(data[key]) for key in ("images", "name", "split") if data.get(key))
-        notes.append(
-            f"{variant.name} was judged on other images than the rest ({which}); that accuracy is left out."
+        which = " ".join(str(found.data[key]) for key in ("images", "name", "split") if found.data.get(key))
+        how = (
+            f"by another figure ({FIGURES[found.figure]})"
+            if found.figure != most[0]
+            else (f"on other images than the rest ({which})")
         )
+        notes.append(f"{variant.name} was judged {how}; that accuracy is left out.")
         yield replace(variant, accuracy=None)
+
+
+def _judged_by(found: Accuracy) -> tuple[str, str]:
+    return found.figure, str(found.data.get("sha256", ""))
 
 
 def _history(run: Run) -> tuple[Epoch, ...]:

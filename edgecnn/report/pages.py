@@ -21,8 +21,8 @@ import edgecnn
 from edgecnn import files
 from edgecnn.errors import DataError, MissingExtra
 from edgecnn.image import Image
-from edgecnn.report import content, figures
-from edgecnn.report.evidence import Condition, Evidence, Variant
+from edgecnn.report import classes, content, figures
+from edgecnn.report.evidence import AXES, FIGURES, Condition, Evidence, Variant
 from edgecnn.report.gather import gather
 from edgecnn.report.svg import marker, scheme_class
 from edgecnn.report.verdict import Verdict, judge, pareto
@@ -95,17 +95,23 @@ def _context(evidence: Evidence, verdict: Verdict, title: str) -> dict[str, Any]
         "plots": [plot for c in conditions if (plot := _plot(evidence, verdict, c))],
         "models": models,
         "several_conditions": len(conditions) > 1,
-        "any_top5": any(row["top5"] != "–" for row in models),
+        "figure": FIGURES[evidence.figure],
+        "axis": AXES[evidence.figure],
+        "same": content.SAME[evidence.figure],
+        "second": "mAP@0.5" if evidence.figure == "map" else "in best five",
+        "class_figure": "recall" if evidence.figure == "top1" else evidence.figure,
+        "class_counts": classes.CLASS_FIGURES[evidence.figure][0],
+        "any_second": any(row["second"] != "–" for row in models),
         "any_agreement": any(row["agreement"] != "–" for row in models),
         "any_certificate": any(row["certificate"] != "–" for row in models),
         "any_memory": any(row["memory"] != "–" for row in models),
         "data_line": _data_line(best, conditions),
         "stages": [block for block in stages if block["rows"]],
-        "classes": content.class_rows(evidence, best),
-        "most_classes": content.MOST_CLASSES,
+        "classes": classes.class_rows(evidence, best),
+        "most_classes": classes.MOST_CLASSES,
         "best": best,
-        "confusion": content.confusion(best),
-        "mistakes": content.mistakes(best),
+        "confusion": classes.confusion(best),
+        "mistakes": classes.mistakes(best),
         "trainings": [_training(run) for run in content.trainings(evidence)],
         "conditions": content.conditions(evidence),
         "lineages": content.lineages(evidence),
@@ -138,9 +144,12 @@ def _subtitle(evidence: Evidence, best: Variant | None) -> str:
 def _data_line(best: Variant | None, conditions: Sequence[Condition]) -> str:
     parts = []
     if best and best.accuracy:
+        how = "a tie for the highest score counts as wrong"
+        if best.accuracy.figure != "top1":
+            how = "the intervals come from drawing the images again"
         parts.append(
             f"Judged on the same {best.accuracy.metrics['images']:,} images; small numbers are 95 % "
-            "intervals; a tie for the highest score counts as wrong."
+            f"intervals; {how}."
         )
     if conditions:
         where = conditions[0].name if len(conditions) == 1 else "several conditions"
@@ -161,8 +170,10 @@ def _plot(evidence: Evidence, verdict: Verdict, condition: Condition) -> dict[st
 
 
 def _training(run: dict[str, Any]) -> dict[str, Any]:
+    names = run["names"] or ("validation", "training")
     curves = {
-        what: figures.curve(run["history"], what, width=440, height=230) for what in ("accuracy", "loss")
+        what: figures.curve(run["history"], what, width=440, height=230, shares=names)
+        for what in ("accuracy", "loss")
     }
     return {**run, **curves}
 

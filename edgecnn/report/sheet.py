@@ -1,4 +1,7 @@
-"""A contact sheet: pictures in a grid, each with what a model says of it and whether that is right."""
+"""A contact sheet: pictures in a grid, each with what a model says of it and whether that is right.
+
+Boxes of truth are white and dashed, a model's are coloured by their label; the strip below counts both.
+"""
 
 from collections.abc import Sequence
 
@@ -6,8 +9,9 @@ import cv2
 import numpy as np
 
 from edgecnn.errors import DataError
+from edgecnn.evaluation.boxes import pairs
 from edgecnn.image import Image
-from edgecnn.results import Classes
+from edgecnn.results import Boxes, Classes, Result
 
 TILE_WH = (320, 240)
 _STRIP = 54  # height below each picture, px
@@ -15,13 +19,23 @@ _GAP, _MARGIN = 18, 24
 _FINE = 3  # text is drawn this much larger and then averaged: smoother letters
 
 _PAPER, _INK, _SOFT, _LINE = (241, 245, 245), (36, 32, 27), (112, 101, 90), (214, 221, 221)
+_WHITE = (255, 255, 255)
+_COLORS = ((60, 170, 40), (220, 120, 20), (30, 140, 240), (190, 60, 170), (40, 200, 220), (110, 118, 11))
+_DASH = 5 * _FINE  # px of the enlarged picture
 _RIGHT, _WRONG = (111, 118, 11), (31, 54, 179)  # blue-green-red, as everywhere
 
 
 def contact_sheet(
-    images: Sequence[Image], results: Sequence[Classes], truths: Sequence[Classes], *, columns: int = 4
+    images: Sequence[Image],
+    results: Sequence[Result],
+    truths: Sequence[Result],
+    *,
+    columns: int = 4,
 ) -> Image:
-    """Draw pictures with label and score; those that are wrong get a red frame and the true label.
+    """Draw pictures with what is said of them; those that are not right get a red frame.
+
+    Of `Classes`: label and score, and the true label where it is another. Of `Boxes`: the model's and the
+    truth's, and how many of the truth's were found; right is all of them found, and nothing else.
 
     Args:
         images: uint8 (h, w, 3) BGR; n of them, n > 0. They are stretched to `TILE_WH`.
@@ -33,7 +47,7 @@ def contact_sheet(
         uint8 (h, w, 3) BGR.
 
     Raises:
-        DataError: no images, or not as many results and truths.
+        DataError: no images, not as many results and truths, or a result that is neither.
     """
     if not images or not len(images) == len(results) == len(truths):
         raise DataError(
@@ -57,18 +71,57 @@ def contact_sheet(
     return sheet
 
 
-def _tile(image: Image, result: Classes, truth: Classes) -> Image:
-    right = result.label == truth.label
+def _tile(image: Image, result: Result, truth: Result) -> Image:
     enlarged = image.shape[1] < TILE_WH[0]
     picture = cv2.resize(image, TILE_WH, interpolation=cv2.INTER_CUBIC if enlarged else cv2.INTER_AREA)
+    if isinstance(result, Classes) and isinstance(truth, Classes):
+        right = result.label == truth.label
+        strip = _strip(result, truth, right)
+    elif isinstance(result, Boxes) and isinstance(truth, Boxes):
+        wanted = int((~truth.ignored).sum())
+        found = min(len(pairs(result, truth)), wanted)
+        right = found == wanted and len(result) == found
+        scale = (TILE_WH[0] / image.shape[1], TILE_WH[1] / image.shape[0])
+        picture = _boxes(np.asarray(picture, np.uint8), result, truth, scale)
+        strip = _counts(found, wanted, len(result) - found, right)
+    else:
+        kinds = type(result).__name__, type(truth).__name__
+        raise DataError(f"a sheet shows Classes or Boxes, not {kinds[0]} for a truth of {kinds[1]}")
     tile = np.full((TILE_WH[1] + _STRIP, TILE_WH[0], 3), 255, np.uint8)
     tile[: TILE_WH[1]] = picture
-    tile[TILE_WH[1] :] = _strip(result, truth, right)
+    tile[TILE_WH[1] :] = strip
     color, thickness = (_LINE, 1) if right else (_WRONG, 4)
     height, width = tile.shape[:2]
     inset = thickness // 2
     cv2.rectangle(tile, (inset, inset), (width - 1 - inset, height - 1 - inset), color, thickness)
     return tile
+
+
+def _boxes(picture: Image, result: Boxes, truth: Boxes, scale: tuple[float, float]) -> Image:
+    wide, tall = TILE_WH[0] * _FINE, TILE_WH[1] * _FINE
+    canvas = cv2.resize(picture, (wide, tall), interpolation=cv2.INTER_NEAREST)
+    factor = np.array([*scale, *scale]) * _FINE
+    for label, box in zip(result.label_id.tolist(), np.rint(result.xyxy * factor).astype(int), strict=True):
+        corner, opposite = box[:2].tolist(), box[2:].tolist()
+        cv2.rectangle(canvas, corner, opposite, _COLORS[label % len(_COLORS)], 2 * _FINE, cv2.LINE_AA)
+    for left, top, right, bottom in np.rint(truth.xyxy * factor).astype(int).tolist():
+        for x in range(left, right, 2 * _DASH):
+            for y in (top, bottom):
+                cv2.line(canvas, (x, y), (min(x + _DASH, right), y), _WHITE, _FINE, cv2.LINE_AA)
+        for y in range(top, bottom, 2 * _DASH):
+            for x in (left, right):
+                cv2.line(canvas, (x, y), (x, min(y + _DASH, bottom)), _WHITE, _FINE, cv2.LINE_AA)
+    return np.asarray(cv2.resize(canvas, TILE_WH, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _counts(found: int, wanted: int, others: int, right: bool) -> Image:
+    strip = np.full((_STRIP * _FINE, TILE_WH[0] * _FINE, 3), 255, np.uint8)
+    _mark(strip, right)
+    _write(strip, f"{found} of {wanted} found", 40, 0.62, _INK if found == wanted else _WRONG)
+    if others:
+        said = f"{others} more"
+        _write(strip, said, TILE_WH[0] - 14 - _width(said, 0.58) // _FINE, 0.58, _WRONG)
+    return np.asarray(cv2.resize(strip, (TILE_WH[0], _STRIP), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _strip(result: Classes, truth: Classes, right: bool) -> Image:

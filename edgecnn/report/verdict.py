@@ -4,8 +4,9 @@ Two accuracies are told apart only if chance does not explain their difference: 
 one of the two files was right where both judged the same ones, else by intervals that do not overlap.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from edgecnn.report.evidence import Condition, Evidence, Variant
 from edgecnn.report.words import interval, listed, milliseconds, percent, size, times
@@ -41,8 +42,8 @@ class Verdict:
 def pareto(variants: Sequence[Variant], condition: Condition) -> list[Variant]:
     """Files that no other beats in accuracy and latency both; fastest first."""
     front: list[Variant] = []
-    for variant in sorted(_both(variants, condition), key=lambda v: (_p50(v, condition), -_top1(v))):
-        if not front or _top1(variant) > _top1(front[-1]):
+    for variant in sorted(_both(variants, condition), key=lambda v: (_p50(v, condition), -_value(v))):
+        if not front or _value(variant) > _value(front[-1]):
             front.append(variant)
     return front
 
@@ -64,6 +65,8 @@ def paired_difference(one: Variant, reference: Variant) -> tuple[float, float] |
     found = one.accuracy.agreement if one.accuracy else None
     if not found or not found.get("sha256") or found["sha256"] != reference.sha256:
         return None
+    if "difference_interval" not in found:  # of coarse grids
+        return None
     low, high = found["difference_interval"]
     return float(low), float(high)
 
@@ -77,8 +80,10 @@ def judge(evidence: Evidence) -> Verdict:
             return _recommend(evidence, both, condition)
     judged = [v for v in evidence.variants if v.accuracy]
     if judged:
-        best = max(judged, key=_top1)
+        best = max(judged, key=_value)
         said = f"{best.name} is right most often: {_accuracy(best)}."
+        if evidence.figure != "top1":
+            said = f"{best.name} finds most: {_accuracy(best)}."
         return Verdict(None, None, (said, "No latency was measured on these files yet: edgecnn bench."))
     if measured:
         timed = [v for v in evidence.variants if v.latency(measured[0])]
@@ -91,13 +96,12 @@ def judge(evidence: Evidence) -> Verdict:
 
 
 def _recommend(evidence: Evidence, both: Sequence[Variant], condition: Condition) -> Verdict:
-    best = max(both, key=_top1)
-    as_good = [v for v in both if not told_apart(v, best) or _top1(best) - _top1(v) <= WORTH]
+    best = max(both, key=_value)
+    as_good = [v for v in both if not told_apart(v, best) or _value(best) - _value(v) <= WORTH]
     quickest = min(_p50(v, condition) for v in as_good)
     take = min((v for v in as_good if _p50(v, condition) < ALIKE * quickest), key=lambda v: v.size_bytes)
-    images = take.accuracy.metrics["images"] if take.accuracy else 0
     sentences = [
-        f"Take {take.name}: {percent(_top1(take))} of {images:,} images right, "
+        f"Take {take.name}: {take.accuracy.said if take.accuracy else ''}, "
         f"{milliseconds(_p50(take, condition))} for one image.",
         *_against_baseline(evidence, take, condition),
         *_faster([v for v in both if v not in as_good], take, condition),
@@ -133,16 +137,14 @@ def _cost(take: Variant, baseline: Variant) -> list[str]:
     """What the smaller file costs in accuracy, as far as the images can tell."""
     if take.accuracy is None or baseline.accuracy is None:
         return []
-    difference = take.accuracy.top1 - baseline.accuracy.top1
+    difference = take.accuracy.value - baseline.accuracy.value
     paired = paired_difference(take, baseline)
     agreement = take.accuracy.agreement
-    alike = (
-        f"they decide alike on {percent(agreement['share'])} of the images" if paired and agreement else ""
-    )
+    alike = _alike(agreement) if paired and agreement else ""
     if not told_apart(take, baseline):
         also = f"; {alike}" if alike else ""
         return [
-            f"Its accuracy cannot be told apart from {baseline.name}'s {percent(baseline.accuracy.top1)} "
+            f"Its accuracy cannot be told apart from {baseline.name}'s {percent(baseline.accuracy.value)} "
             f"on these {take.accuracy.metrics['images']:,} images{also}."
         ]
     word = "more" if difference > 0 else "less"
@@ -152,13 +154,22 @@ def _cost(take: Variant, baseline: Variant) -> list[str]:
     return [f"It is {abs(100 * difference):.1f} points{between} {word} accurate than {baseline.name}{also}."]
 
 
+def _alike(agreement: Mapping[str, Any]) -> str:
+    share = percent(agreement["share"])
+    return (
+        f"{share} of their boxes are alike"
+        if "boxes" in agreement
+        else (f"they decide alike on {share} of the images")
+    )
+
+
 def _faster(worse: Sequence[Variant], take: Variant, condition: Condition) -> list[str]:
     """Files that are faster, but at a price."""
     said = []
     for variant in sorted(worse, key=lambda v: _p50(v, condition)):
         ratio = _p50(take, condition) / _p50(variant, condition)
         if ratio >= ALIKE:
-            less = 100 * (_top1(take) - _top1(variant))
+            less = 100 * (_value(take) - _value(variant))
             said.append(
                 f"{variant.name} is {times(ratio)} faster still and {less:.1f} points less accurate: "
                 "take it where time matters more."
@@ -178,7 +189,7 @@ def _width(take: Variant) -> list[str]:
 
 def _guessing(take: Variant) -> list[str]:
     """Whether always naming the most frequent class would do as well."""
-    if take.accuracy is None:
+    if take.accuracy is None or take.accuracy.figure != "top1":
         return []
     frequent = max((r["images"] for r in take.accuracy.metrics["per_class"]), default=0)
     share = frequent / take.accuracy.metrics["images"]
@@ -209,18 +220,15 @@ def _speed(ratio: float) -> str:
 
 def _accuracy(variant: Variant) -> str:
     found = variant.accuracy
-    if found is None:
-        return "not judged"
-    images = found.metrics["images"]
-    return f"{percent(found.top1)} of {images:,} images right (95 %: {interval(found.interval)})"
+    return f"{found.said} (95 %: {interval(found.interval)})" if found else "not judged"
 
 
 def _both(variants: Sequence[Variant], condition: Condition) -> list[Variant]:
     return [v for v in variants if v.accuracy and v.latency(condition)]
 
 
-def _top1(variant: Variant) -> float:
-    return variant.accuracy.top1 if variant.accuracy else -1.0
+def _value(variant: Variant) -> float:
+    return variant.accuracy.value if variant.accuracy else -1.0
 
 
 def _p50(variant: Variant, condition: Condition) -> float:
