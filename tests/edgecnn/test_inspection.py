@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from edgecnn import runs
 from edgecnn.card import Card, InputSpec
@@ -86,3 +87,24 @@ def test_what_mediapipe_would_make_of_a_carded_classifier_is_said():
     assert found.as_dict()["mediapipe"] == list(found.mediapipe)
     bare = inspect_model(golden.with_name("colours_bare.tflite"))
     assert bare.mediapipe is None
+
+
+def test_boxes_and_scores_in_one_scale_are_warned_of(tmp_path, assemble):
+    tensors = {
+        "boxes": ((1, 4, 30), "int8", None, 640 / 255, -128),
+        "logits": ((1, 3, 30), "int8", None, 0.1, 0),
+        "likely": ((1, 3, 30), "int8", None, 1 / 256, -128),
+        "rounded": ((1, 3, 30), "int8", None, 640 / 255, -128),
+        "head": ((1, 7, 30), "int8", None, 640 / 255, -128),
+    }
+    join = schema.ConcatenationOptionsT(axis=1)
+    operators = [
+        ("LOGISTIC", ["logits"], ["likely"]),
+        ("QUANTIZE", ["likely"], ["rounded"]),
+        ("CONCATENATION", ["boxes", "rounded"], ["head"], join),
+    ]
+    path = tmp_path / "head.tflite"
+    path.write_bytes(assemble(tensors, operators, ["boxes", "logits"], ["head"]))
+    (advice,) = inspect_model(path).advice
+    assert "a score of 1.0 becomes 0" in advice
+    assert inspect_model(path).as_dict()["advice"] == [advice]

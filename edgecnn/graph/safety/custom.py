@@ -52,6 +52,9 @@ def _check_detection(call: Call, settings: Mapping[str, int | float | bool | str
         value = settings.get(name, 1 if name == "detections_per_class" else 0)
         if not isinstance(value, int) or not low <= value <= high:
             raise Unsafe(f"its {name} is {value!r}, not in {low} to {high}")
+    rows = int(settings["max_detections"]) * int(settings["max_classes_per_detection"])
+    if rows > _MOST_DETECTIONS:  # the kernel multiplies without a look, in 32 bits, and reserves as many rows
+        raise Unsafe(f"it asks for {rows:,} rows of detections; {_MOST_DETECTIONS:,} is the most")
     for name in ("x_scale", "y_scale", "w_scale", "h_scale"):
         value = settings.get(name, 0.0)
         if isinstance(value, str) or not isfinite(value) or value <= 0:

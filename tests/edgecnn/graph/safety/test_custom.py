@@ -65,6 +65,10 @@ def test_sound_settings_pass(
         (settings(max_detections=-1), "its max_detections is -1"),
         (settings(num_classes=3), "its num_classes is 3, not in 90 to 91"),
         (settings(max_classes_per_detection=92), "its max_classes_per_detection is 92, not in 1 to 91"),
+        (
+            settings(max_detections=100_000, max_classes_per_detection=90),
+            "it asks for 9,000,000 rows of detections; 100,000 is the most",
+        ),
         (settings(detections_per_class=0), "its detections_per_class is 0"),
         (settings(x_scale=0.0), "its x_scale is 0.0, not a positive number"),
         (settings(h_scale=float("nan")), "its h_scale is nan"),
