@@ -271,7 +271,7 @@ def _webp(data: bytes, whole: bool = True) -> tuple[int, int]:
     """Google's WebP container specification; RFC 6386, 9.1 (VP8); the lossless bitstream's header (VP8L)."""
     if data[8:12] != b"WEBP":
         raise _Damaged
-    if whole and struct.unpack_from("<I", data, 4)[0] + 8 > len(data):
+    if len(data) < 30 or (whole and struct.unpack_from("<I", data, 4)[0] + 8 > len(data)):
         raise _CutShort
     kind = data[12:16]
     if kind == b"VP8X":

@@ -165,10 +165,12 @@ def _names(parts: Mapping[str, Dataset], *, numbered: bool) -> dict[str, list[st
 def _own(sample: Sample, depth: int) -> str:
     """The last parts of where an image lies, with its ending, and nothing that a list could not hold."""
     given = sample.image.name.split("/", 1)[-1].split("/")[-depth:]
-    name = "".join(
-        sign if sign.isprintable() and sign not in '\\:*?"<>|' else "_" for sign in "-".join(given)
-    )
-    return name.strip() if isinstance(sample.image, StoredImage) else f"{name}.png"
+    signs = (sign if sign.isalnum() or sign in _PLAIN else "_" for sign in "-".join(given))
+    name = "".join(signs).strip(" .") or "image"
+    return name if isinstance(sample.image, StoredImage) else f"{name}.png"
+
+
+_PLAIN = " -_.+()"
 
 
 def _different(names: Mapping[str, list[str]]) -> bool:

@@ -51,6 +51,8 @@ class Zip:
 
     def start(self, path: str, count: int) -> bytes:
         """See `edgecnn.data.storage.Storage.start`."""
+        if not count:
+            return b""  # to zlib, 0 is no limit
         # deflate can make data longer, by 5 bytes in 16 kB (RFC 1951, 3.2.4)
         packed = min(self._members[path].packed, count + count // 1000 + 100)
         return self._unpacked(path, packed, count)

@@ -198,3 +198,47 @@ def test_a_file_is_read_and_a_missing_one_is_named(picture, tmp_path: Path):
         image_file.read(tmp_path / "gone.png")
     with pytest.raises(DataError, match="cannot be read"):
         image_file.read(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".ppm", ".webp"])
+def test_the_size_is_known_from_the_start_of_a_file_and_is_that_of_the_pixels(picture, suffix):
+    whole = encoded(suffix, picture)
+    height, width = image_file.decode(whole, "x").shape[:2]
+    found = {image_file.size_wh(whole[:count], "x") for count in range(12, len(whole) + 1)}
+    assert found == {None, (width, height)} or found == {(width, height)}
+    assert image_file.size_wh(whole[:700], "x") == (width, height)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_size_is_that_of_the_upright_image(picture, order, orientation):
+    tiff = {"<": b"II", ">": b"MM"}[order] + struct.pack(f"{order}HIH", 42, 8, 1)
+    exif = b"Exif\0\0" + tiff + struct.pack(f"{order}HHIHHI", 0x112, 3, 1, orientation, 0, 0)
+    plain = encoded(".jpg", picture)
+    turned = plain[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + plain[2:]
+    height, width = image_file.decode(turned, "x").shape[:2]
+    assert image_file.size_wh(turned, "x") == (width, height)
+
+
+@pytest.mark.parametrize(
+    "exif", [b"", b"II", b"II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\xff\xff", b"xx*\0" + bytes(99)]
+)
+def test_damaged_exif_turns_nothing(picture, exif):
+    plain = encoded(".jpg", picture)
+    odd = plain[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 8) + b"Exif\0\0" + exif + plain[2:]
+    height, width = image_file.decode(odd, "x").shape[:2]
+    assert image_file.size_wh(odd, "x") == (width, height)
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        (b"", "not an image"),
+        (b"hello", "not an image"),
+        (b"BM" + bytes(60), "header is damaged"),
+        (b"P5 0 3 255\n", "damaged"),
+    ],
+)
+def test_a_start_that_is_no_image_is_named(start, message):
+    with pytest.raises(DataError, match=rf"x: .*{message}"):
+        image_file.size_wh(start, "x")

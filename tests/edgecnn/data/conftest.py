@@ -28,7 +28,7 @@ def folder_of(tmp_path) -> Callable[[Iterable[str]], Path]:
 
 @pytest.fixture
 def files(tmp_path) -> Callable[[dict[str, str | bytes | tuple[int, int]]], Path]:
-    """Make a folder `cells` of files by path: text, bytes, or (width, height) of an image, each another one."""
+    """Make a folder `cells` of files by path: text, bytes, or (width, height) of an image, each another one."""  # noqa: E501
 
     def make(contents: dict[str, str | bytes | tuple[int, int]]) -> Path:
         folder = tmp_path / "cells"

@@ -57,7 +57,7 @@ LAYOUTS = {
         {"train/_annotations.coco.json": "t", "valid/_annotations.coco.json": "v"},
         {"train/a.png": 0, "train/b.png": 0, "valid/a.png": 0, "valid/b.png": 0},
     ),
-    "one folder of images": ({"train.json": "t", "val.json": "w"}, {f"images/{name}.png": 0 for name in "abcd"}),
+    "one folder of images": ({"train.json": "t", "val.json": "w"}, {f"images/{name}.png": 0 for name in "abcd"}),  # noqa: E501
     "all around it": (
         {"set/annotations/train.json": "t", "set/annotations/val.json": "w"},
         {f"set/images/{name}.png": 0 for name in "abcd"},
@@ -108,13 +108,13 @@ def box(**entries):
         (changed(categories=[], annotations=[]), r"names no class at all"),
         (changed(categories=[{"id": 1, "name": " "}], annotations=[]), r"class 0 is called ''"),
         (changed(categories=[{"id": 1}]), r"categories\[0\]: its name is None"),
-        (changed(categories=[{"id": 1, "name": "a"}, {"id": 2, "name": "a"}]), r"categories\[1\].*occurs twice"),
+        (changed(categories=[{"id": 1, "name": "a"}, {"id": 2, "name": "a"}]), r"categories\[1\].*occurs twice"),  # noqa: E501
         (changed(images=[], annotations=[]), r"holds no annotated images"),
         (changed(images=[7]), r"images\[0\]: its id is None"),
         (changed(images=[{"id": [], "file_name": "a.png"}]), r"images\[0\]: its id is \[\]"),
         (changed(images=[{"id": True, "file_name": "a.png"}]), r"images\[0\]: its id is True"),
         (changed(images=[{"id": 7, "file_name": 3}]), r"images\[0\]: its file_name is 3"),
-        (changed(images=[{"id": 7, "file_name": "z.png"}]), r"images\[0\]: the image 'z.png' is not in cells"),
+        (changed(images=[{"id": 7, "file_name": "z.png"}]), r"images\[0\]: the image 'z.png' is not in cells"),  # noqa: E501
         (changed(images=[{"id": 7, "file_name": "../a.png"}]), r"file_name '../a.png' leads out of cells"),
         (changed(images=[{"id": 7, "file_name": "/etc/passwd"}]), r"leads out of cells"),
         (changed(images=[{"id": 7, "file_name": "C:\\a.png"}]), r"leads out of cells"),
@@ -131,7 +131,7 @@ def box(**entries):
         (box(bbox=[1e308, 2, 1e308, 4]), r"annotations\[0\]: the box .* is not four finite"),
         (box(bbox=[10**400, 2, 3, 4]), r"annotations\[0\]: its bbox holds a number that is too large"),
         (box(iscrowd=2), r"annotations\[0\]: iscrowd is 2"),
-        (PAGE["images"] and '{"images":' + "[" * 100_000 + '"annotations" "categories"', r"cannot be read|not JSON"),
+        (PAGE["images"] and '{"images":' + "[" * 100_000 + '"annotations" "categories"', r"cannot be read|not JSON"),  # noqa: E501
         (b'{"images" \xff "annotations" "categories"', r"not a text file in UTF-8"),
     ],
 )  # fmt: skip

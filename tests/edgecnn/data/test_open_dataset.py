@@ -78,7 +78,10 @@ def test_everything_at_once_keeps_the_order_of_the_splits():
     ("call", "message"),
     [
         (lambda path: open_dataset(path, split="rest"), "'rest' is not a split"),
-        (lambda path: open_dataset(path, "coco3"), "'coco3' is not a format. Use drawn, coco, voc, yolo, folder"),
+        (
+            lambda path: open_dataset(path, "coco3"),
+            "'coco3' is not a format. Use drawn, coco, voc, yolo, folder",
+        ),
         (lambda path: open_dataset(path / "gone"), "gone: there is no such file or folder"),
         (lambda path: open_dataset("drwan:7"), "drwan:7: there is no such file or folder.*'drawn'"),
         (lambda path: open_dataset(path, task="detection"), "cannot teach detection"),

@@ -6,7 +6,7 @@ import pytest
 from edgecnn.data.dataset import Dataset, Image, Sample, label_ids
 from edgecnn.data.splits import HOLD_OUT_MOST, hold_out, with_splits
 from edgecnn.errors import DataError
-from edgecnn.results import Classes, Values
+from edgecnn.results import Boxes, Classes, Values
 
 
 @dataclass(frozen=True)
@@ -107,3 +107,43 @@ def test_where_the_images_lie_does_not_matter():
     here, there = (with_splits({"": dataset({"cat": 200, "dog": 200}, where)}) for where in ("a", "b/c/d"))
     assert names(here["test"]) == names(there["test"])
     assert names(hold_out(here["train"], 3)[1]) == names(hold_out(there["train"], 3)[1])
+
+
+def scenes(*images: list[int]) -> Dataset:
+    """A detection data set; each image is the labels of its boxes."""
+    labels = ("cat", "dog", "owl")
+    samples = [
+        Sample(
+            Named(f"cells/{number}.png"),
+            Boxes(np.tile(np.float32([0, 0, 5, 5]), (len(ids), 1)), np.ones(len(ids)), np.int64(ids), labels),
+        )
+        for number, ids in enumerate(images)
+    ]
+    return Dataset("cells", "detection", labels, samples)
+
+
+def test_images_with_boxes_are_divided_by_the_rarest_class_in_them():
+    whole = scenes(*[[0]] * 60, *[[0, 1]] * 20, *[[1, 0, 2]] * 4, *[[]] * 10)
+    train, val = hold_out(whole, 3)
+    found = [{label for label in (0, 1, 2) if label in sample.truth.label_id} for sample in val.samples]
+    assert sum(2 in each for each in found) == 1
+    assert sum(each == {0, 1} for each in found) == 2
+    assert sum(each == {0} for each in found) == 6
+    assert sum(each == set() for each in found) == 1
+    assert len(train) + len(val) == len(whole)
+    assert [s.image.name for s in hold_out(whole, 3)[1].samples] == [s.image.name for s in val.samples]
+
+
+def test_a_detection_data_set_in_one_piece_gets_a_test_part_with_every_class():
+    parts = with_splits({"": scenes(*[[0]] * 80, *[[1]] * 5, *[[0, 2]] * 3)})
+    assert {label for sample in parts["test"].samples for label in sample.truth.label_id.tolist()} == {
+        0,
+        1,
+        2,
+    }
+    assert len(parts["train"]) + len(parts["test"]) == 88
+
+
+def test_boxes_nowhere_divide_like_any_images():
+    train, val = hold_out(scenes(*[[]] * 20), 0)
+    assert (len(train), len(val)) == (18, 2)

@@ -92,3 +92,17 @@ def test_what_is_no_storage_is_refused_with_its_path(tmp_path, content, message)
         path.write_bytes(content)
     with pytest.raises(DataError, match=rf"photos\.zip: {message}"):
         open_storage(path)
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "tar", "gztar"])
+@pytest.mark.parametrize("count", [0, 1, 1000, 70_000, 10**6])
+def test_the_start_of_a_file_is_what_reading_it_all_begins_with(tmp_path, kind, count):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    contents = {"noise.bin": os.urandom(200_000), "zeros.bin": bytes(300_000), "empty.bin": b""}
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    path = folder if kind == "folder" else Path(shutil.make_archive(str(tmp_path / "packed"), kind, folder))
+    found = open_storage(path)
+    for name, content in contents.items():
+        assert found.start(name, count) == content[:count]

@@ -118,11 +118,11 @@ def test_a_size_that_is_missing_or_too_small_is_looked_up_in_the_image(files, si
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"Annotations/a.xml": page(("cat", 9, 2, 3, 20, 0))}, r"a.xml:3: the box 9, 2, 3, 20 ends before it be"),
+        ({"Annotations/a.xml": page(("cat", 9, 2, 3, 20, 0))}, r"a.xml:3: the box 9, 2, 3, 20 ends before it be"),  # noqa: E501
         ({"Annotations/a.xml": page(("cat", "nan", 2, 3, 20, 0))}, r"a.xml:3: the box nan.*finite"),
         ({"Annotations/a.xml": page(("cat", "1e999", 2, 3, 20, 0))}, r"a.xml:3: the box inf.*finite"),
-        ({"Annotations/a.xml": page(("cat", "left", 2, 3, 20, 0))}, r"a.xml:3: <xmin> of 'cat' is 'left', not"),
-        ({"Annotations/a.xml": page(("cat", "", 2, 3, 20, 0))}, r"a.xml:3: <xmin> of 'cat' is '', not a number"),
+        ({"Annotations/a.xml": page(("cat", "left", 2, 3, 20, 0))}, r"a.xml:3: <xmin> of 'cat' is 'left', not"),  # noqa: E501
+        ({"Annotations/a.xml": page(("cat", "", 2, 3, 20, 0))}, r"a.xml:3: <xmin> of 'cat' is '', not a number"),  # noqa: E501
         ({"Annotations/a.xml": page((" ", 1, 2, 3, 20, 0))}, r"a.xml:3: an object without a name"),
         ({"Annotations/a.xml": page(("a&#7;b", 1, 2, 3, 4, 0))}, r"a.xml:3: not XML"),
         ({"Annotations/a.xml": page(("a\tb", 1, 2, 3, 20, 0))}, r"cells: class 0 is called 'a\\tb'"),
@@ -136,14 +136,14 @@ def test_a_size_that_is_missing_or_too_small_is_looked_up_in_the_image(files, si
             r"a.xml:1: declares a document type",
         ),
         (
-            {"Annotations/a.xml": '\n<!DOCTYPE a [<!ENTITY b "bb"><!ENTITY c "&b;&b;">]>\n<annotation>&c;</annotation>'},
+            {"Annotations/a.xml": '\n<!DOCTYPE a [<!ENTITY b "bb"><!ENTITY c "&b;&b;">]>\n<annotation>&c;</annotation>'},  # noqa: E501
             r"a.xml:2: declares a document type",
         ),
-        ({"Annotations/c.xml": page(CAT, filename="../../etc/passwd")}, r"c.xml: its image '../../etc/passwd' is"),
+        ({"Annotations/c.xml": page(CAT, filename="../../etc/passwd")}, r"c.xml: its image '../../etc/passwd' is"),  # noqa: E501
         ({"ImageSets/Main/train.txt": "a\nz\n"}, r"train.txt:2: 'z' has no annotation"),
         ({"ImageSets/Main/train.txt": "a\na\n"}, r"JPEGImages/a.png: listed twice in train"),
-        ({"ImageSets/Main/train.txt": "a\n", "ImageSets/Main/val.txt": "a\n"}, r"a.png: listed in train and in val"),
-        ({"ImageSets/Main/train.txt": "", "ImageSets/Main/val.txt": ""}, r"holds no annotated images|names no class"),
+        ({"ImageSets/Main/train.txt": "a\n", "ImageSets/Main/val.txt": "a\n"}, r"a.png: listed in train and in val"),  # noqa: E501
+        ({"ImageSets/Main/train.txt": "", "ImageSets/Main/val.txt": ""}, r"holds no annotated images|names no class"),  # noqa: E501
         ({"ImageSets/Main/train.txt": b"\xff\xfe"}, r"train.txt: not a text file in UTF-8"),
         ({"ImageSets/Main/val.txt": "a", "ImageSets/Main/dev.txt": "a"}, r"both list the val split"),
         ({"labels.txt": "cat\n"}, r"labels.txt: does not list 'dog'"),

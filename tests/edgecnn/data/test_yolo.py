@@ -38,17 +38,17 @@ def test_a_polygon_counts_as_the_box_around_it(files):
 
 LAYOUTS = {
     "roboflow": {
-        "data.yaml": "train: ../train/images\nval: ../valid/images\nnc: 2\nnames: ['cat', 'dog']\nroboflow:\n  license: x\n",
+        "data.yaml": "train: ../train/images\nval: ../valid/images\nnc: 2\nnames: ['cat', 'dog']\nroboflow:\n  license: x\n",  # noqa: E501
         "train/images/a.png": (40, 30), "train/labels/a.txt": "0 .5 .5 .5 .5",
         "valid/images/b.png": (40, 30), "valid/labels/b.txt": "1 .5 .5 .5 .5",
     },
     "moved from elsewhere": {
-        "data.yaml": "path: /home/me/sets/cells\ntrain: images/train\nval: images/val\nnames:\n  0: cat\n  1: dog\n",
+        "data.yaml": "path: /home/me/sets/cells\ntrain: images/train\nval: images/val\nnames:\n  0: cat\n  1: dog\n",  # noqa: E501
         "images/train/a.png": (40, 30), "labels/train/a.txt": "0 .5 .5 .5 .5",
         "images/val/b.png": (40, 30), "labels/val/b.txt": "1 .5 .5 .5 .5",
     },
     "beside its own folder": {
-        "sets/cells.yaml": "path: ../datasets/cells\ntrain: images/train\nval: [images/val]\nnames: {0: cat, 1: dog}\n",
+        "sets/cells.yaml": "path: ../datasets/cells\ntrain: images/train\nval: [images/val]\nnames: {0: cat, 1: dog}\n",  # noqa: E501
         "sets/cells/images/train/a.png": (40, 30), "sets/cells/labels/train/a.txt": "0 .5 .5 .5 .5",
         "sets/cells/images/val/b.png": (40, 30), "sets/cells/labels/val/b.txt": "1 .5 .5 .5 .5",
     },
@@ -108,11 +108,11 @@ def line(text):
         ({"labels/train/z.txt": "0 .5 .5 .1 .1"}, r"labels/train/z.txt: its image is not there"),
         ({"images/train/a.png": b"no image"}, r"images/train/a.png: not an image"),
         ({"images/train/a.png": b"\x89PNG\r\n\x1a\n\0\0"}, r"images/train/a.png: truncated"),
-        ({"data.yaml": "train: images/train\nval: images/train\nnames: [cat, dog]"}, r"listed in train and in val"),
+        ({"data.yaml": "train: images/train\nval: images/train\nnames: [cat, dog]"}, r"listed in train and in val"),  # noqa: E501
         ({"data.yaml": "train: [images/train, images]\nnames: [cat, dog]"}, r"a.png: listed twice in train"),
-        ({"data.yaml": "train: images/gone\nnames: [cat, dog]"}, r"data.yaml: train is 'images/gone', but no images"),
-        ({"data.yaml": "train: ../../../etc\nnames: [cat, dog]"}, r"data.yaml: train is .* but no images lie there"),
-        ({"data.yaml": "train: t.txt\nnames: [cat]", "t.txt": "images/train/a.png\nx.png"}, r"t.txt:2: the image 'x.png'"),
+        ({"data.yaml": "train: images/gone\nnames: [cat, dog]"}, r"data.yaml: train is 'images/gone', but no images"),  # noqa: E501
+        ({"data.yaml": "train: ../../../etc\nnames: [cat, dog]"}, r"data.yaml: train is .* but no images lie there"),  # noqa: E501
+        ({"data.yaml": "train: t.txt\nnames: [cat]", "t.txt": "images/train/a.png\nx.png"}, r"t.txt:2: the image 'x.png'"),  # noqa: E501
         ({"data.yaml": "train: images/train\n"}, r"nothing names its classes"),
         ({"data.yaml": "names: [cat, cat]\n"}, r"two classes are called 'cat'"),
         ({"data.yaml": "names: [cat, '']\n"}, r"class 1 is called ''"),
