@@ -1,7 +1,8 @@
 """Does MediaPipe's ObjectDetector find in an image what edgecnn finds, with the same file?
 
-Three comparisons, each at the card's threshold unless another is given; edgecnn resizes as MediaPipe does
-(`corner`), so that nothing but the decoding is compared:
+Three comparisons, each at the card's threshold unless another is given. In the first two edgecnn makes the
+image as large as the input as MediaPipe does (`corner`, stretched), so that nothing but the decoding is
+compared; in the third as the card says.
 
     the rule     the file's raw outputs, decoded by its anchors in 20 lines of numpy, the best label of each
                  box, of two boxes that overlap by more than 0.3 the better, whole pixels: as MediaPipe's
@@ -9,8 +10,9 @@ Three comparisons, each at the card's threshold unless another is given; edgecnn
     candidates   MediaPipe's boxes among edgecnn's before suppression: difference of the scores, overlap. Of a
                  box that crosses the image's edge, edgecnn gives the part inside, MediaPipe the whole size
                  from the first pixel inside; such boxes are counted apart (`edge`).
-    answers      what each says in the end. edgecnn keeps boxes of one label that overlap by up to the card's
-                 `iou`, and different labels always.
+    answers      what each says in the end, and how many of MediaPipe's boxes edgecnn gives, too (the same
+                 label, overlap 0.5). edgecnn keeps boxes of one label that overlap by up to the card's `iou`,
+                 and different labels always.
 
     pip install 'edgecnn[bench]'
     python benchmarks/mediapipe_detection.py runs/det/int8.tflite photographs/*.jpg
@@ -30,6 +32,7 @@ from edgecnn.detector_metadata import Decoder
 from edgecnn.image import Array, Image
 from edgecnn.results import Boxes
 from edgecnn.runtime.model import Model, load
+from edgecnn.tasks.detection.settings import THRESHOLD
 
 
 class Found(NamedTuple):
@@ -94,6 +97,19 @@ def by_the_rule(model: Model, decoder: Decoder, image: Image, threshold: float) 
     return Found(xywh, best[kept], scores[kept].argmax(1))
 
 
+def is_equal(one: Found, other: Found) -> bool:
+    """Whether all numbers are; boxes of the same score may come in any order."""
+    if len(one.score) != len(other.score):
+        return False
+    first, second = (
+        np.column_stack([found.score.round(4), found.label_id, found.xywh])[
+            np.lexsort((*found.xywh.T, found.label_id, found.score.round(4)))
+        ]
+        for found in (one, other)
+    )
+    return bool(np.allclose(first, second, atol=2e-4))
+
+
 def overlap(box_xyxy: Array, others_xyxy: Array) -> Array:
     """Intersection over union of one box with each of the others, (n,)."""
     low = np.maximum(box_xyxy[:2], others_xyxy[:, :2])
@@ -134,7 +150,7 @@ def main() -> None:
     if decoder is None:
         print(f"{options.model} does not say how to decode its boxes: MediaPipe cannot run it")
         sys.exit(1)
-    threshold = card.options["threshold"] if options.threshold is None else options.threshold
+    threshold = card.options.get("threshold", THRESHOLD) if options.threshold is None else options.threshold
     theirs, close, version = open_mediapipe(options.model, list(card.labels), threshold)
     every = {"threshold": threshold, "nms": "none", "most": 300}
     rows = []
@@ -142,16 +158,14 @@ def main() -> None:
     columns = ("MediaPipe", "the rule", "edge", "overlap", "score", "edgecnn", "both")
     print(f"{'image':24} " + " ".join(f"{name:>9}" for name in columns))
     with (
-        load(options.model, resize="corner", options=every) as candidates,
-        load(options.model, resize="corner", options={"threshold": threshold}) as model,
+        load(options.model, resize="corner", fit="stretch", options=every) as candidates,
+        load(options.model, options={"threshold": threshold}) as model,
     ):
         for path in options.images:
             image = image_file.read(path)
-            found, rule = theirs(image), by_the_rule(model, decoder, image, threshold)
+            found, rule = theirs(image), by_the_rule(candidates, decoder, image, threshold)
             near, ours = candidates(image), model(image)
-            equal = len(found.score) == len(rule.score) and all(
-                np.allclose(one, other, atol=1e-5) for one, other in zip(found, rule, strict=True)
-            )
+            equal = is_equal(found, rule)
             shared, apart = paired(found, near)
             ends = found.xywh[:, :2] + found.xywh[:, 2:]
             edge = (found.xywh[:, :2] == 0).any(1) | (ends >= image.shape[1::-1]).any(1)
