@@ -59,3 +59,9 @@ def scenes() -> Callable[..., tuple[list[Boxes], list[Boxes]]]:
 @pytest.fixture
 def given() -> Callable[..., Boxes]:
     return boxes
+
+
+@pytest.fixture(autouse=True)
+def _few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Intervals of boxes from fewer draws: what is tested is where they go, and tests stay quick."""
+    monkeypatch.setattr("edgecnn.evaluation.boxes.RESAMPLES", 50)

@@ -1,6 +1,7 @@
 """Run folders with made-up numbers, written by the code that writes real ones."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +9,24 @@ import pytest
 
 from edgecnn import card as cards
 from edgecnn.card import Card, InputSpec
-from edgecnn.evaluation import Evaluation, Judged, agreement, measurement
+from edgecnn.data.dataset import Dataset, Image, Sample
+from edgecnn.evaluation import BoxEvaluation, Evaluation, Judged, agreement, evaluate, measurement
 from edgecnn.evaluation.agreement import decide
+from edgecnn.results import Boxes
 from edgecnn.runs import Measurement, Run, append, fingerprint, write_card
 from edgecnn.tasks.classification import metrics
 
 LABELS = ("ball", "box", "cone", "sign")
 HISTORY = "epoch,rate,loss,accuracy,val_loss,val_accuracy,seconds\n"
+
+
+@dataclass(frozen=True)
+class _Numbered:
+    name: str
+    number: int
+
+    def read(self) -> Image:
+        return np.full((2, 3, 3), self.number, np.uint8)
 
 
 class RunWriter:
@@ -51,7 +63,35 @@ class RunWriter:
         judged = metrics(scores, truths, self.labels)
         return Evaluation(judged, truths, decide(scores), Judged("drawn:1", "test", images, data))
 
-    def judged(self, scheme: str, found: Evaluation, *, against: Evaluation | None = None) -> None:
+    def boxes(
+        self, found: float, *, images: int = 30, threshold: float = 0.5, decode: str = "anchors"
+    ) -> BoxEvaluation:
+        """A detector that finds a share of the boxes, all of them well placed; always the same share."""
+        random = np.random.default_rng(0)
+        samples, results = [], {}
+        for number in range(images):
+            corner = np.arange(len(self.labels))[:, None] * 50 + random.uniform(0, 9, (len(self.labels), 2))
+            xyxy, label = np.concatenate([corner, corner + 40], 1), np.arange(len(self.labels))
+            samples.append(
+                Sample(
+                    _Numbered(f"{number}.png", number), Boxes(xyxy, np.ones(len(label)), label, self.labels)
+                )
+            )
+            kept = random.random(len(label)) < found
+            results[number] = Boxes(xyxy[kept] + 2, np.full(kept.sum(), 0.9), label[kept], self.labels)
+        data = Dataset("cells", "detection", self.labels, samples, "test")
+        options = {"threshold": threshold, "decode": decode}
+        judged = evaluate(lambda stream: (results[image[0, 0, 0]] for image in stream), data, options=options)
+        assert isinstance(judged, BoxEvaluation)
+        return judged
+
+    def judged(
+        self,
+        scheme: str,
+        found: Evaluation | BoxEvaluation,
+        *,
+        against: Evaluation | BoxEvaluation | None = None,
+    ) -> None:
         """One accuracy line, compared with float32 where `against` is given."""
         file = self.run.tflite(scheme)
         if against is not None:
@@ -118,6 +158,22 @@ def a_run(tmp_path: Path) -> Callable[..., RunWriter]:
 
 
 @pytest.fixture
+def detector_run(a_run: Callable[..., RunWriter]) -> RunWriter:
+    """A detector: float32 and int8, both judged on the same images and timed."""
+    run = a_run("cells")
+    run.card = replace(run.card, task="detection", options={"decode": "anchors"})
+    run.trained()
+    run.file("float32", 4000)
+    run.file("int8", 1000)
+    float32, int8 = run.boxes(0.9), run.boxes(0.5)
+    run.judged("float32", float32)
+    run.judged("int8", int8, against=float32)
+    run.timed("float32", 2.0)
+    run.timed("int8", 0.8)
+    return run
+
+
+@pytest.fixture
 def whole_run(a_run: Callable[..., RunWriter]) -> RunWriter:
     """float32 and int8, both judged on the same images and timed."""
     run = a_run()
@@ -130,3 +186,9 @@ def whole_run(a_run: Callable[..., RunWriter]) -> RunWriter:
     run.timed("float32", 2.0)
     run.timed("int8", 0.8)
     return run
+
+
+@pytest.fixture(autouse=True)
+def _few_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Intervals of boxes from fewer draws: what is tested is where they go, and tests stay quick."""
+    monkeypatch.setattr("edgecnn.evaluation.boxes.RESAMPLES", 50)

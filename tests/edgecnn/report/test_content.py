@@ -1,4 +1,4 @@
-from edgecnn.report import content
+from edgecnn.report import classes, content
 from edgecnn.report.gather import gather
 from edgecnn.report.verdict import judge
 
@@ -14,9 +14,9 @@ def test_a_run_without_numbers_has_empty_sections(a_run):
     found, verdict = of(run)
     assert content.tiles(found, verdict) == []
     assert content.model_rows(found, verdict) == []
-    assert content.class_rows(found, None) == []
-    assert content.confusion(None) is None
-    assert content.mistakes(None) == []
+    assert classes.class_rows(found, None) == []
+    assert classes.confusion(None) is None
+    assert classes.mistakes(None) == []
     assert content.conditions(found) == []
     assert content.best_judged(found, verdict) is None
 
@@ -71,7 +71,7 @@ def test_the_confusion_matrix_leaves_out_labels_that_never_occur(a_run):
     found = run.evaluation(1.0, images=2)
     run.judged("int8", found)
     evidence, verdict = of(run)
-    table = content.confusion(content.best_judged(evidence, verdict))
+    table = classes.confusion(content.best_judged(evidence, verdict))
     assert table["labels"] == ["a", "b"]
     assert [[cell["count"] for cell in row["cells"]] for row in table["rows"]] == [[1, 0], [0, 1]]
 
@@ -81,7 +81,7 @@ def test_classes_of_many_are_sorted_by_how_badly_they_are_known(a_run):
     run.file("int8")
     run.judged("int8", run.evaluation(0.6, images=800))
     evidence, verdict = of(run)
-    rows = content.class_rows(evidence, content.best_judged(evidence, verdict))
-    recalls = [row["recall"] for row in rows]
+    rows = classes.class_rows(evidence, content.best_judged(evidence, verdict))
+    recalls = [row["share"] for row in rows]
     assert len(rows) == 40
     assert recalls == sorted(recalls)

@@ -79,7 +79,7 @@ def test_marks_stand_where_their_numbers_say(whole_run):
     corners = [tuple(map(float, point.split(","))) for point in square.get("points").split()]
     left, right = (float(circle.get("cx")), sum(x for x, _ in corners) / 4)
     assert (left - 54) / (right - 54) == pytest.approx(0.8 / 2.0, abs=0.01)  # the axis begins with 0, at 54
-    higher = found.variants[1].accuracy.top1 >= found.variants[0].accuracy.top1
+    higher = found.variants[1].accuracy.value >= found.variants[0].accuracy.value
     assert (float(circle.get("cy")) <= sum(y for _, y in corners) / 4) == higher
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from edgecnn.errors import DataError
 from edgecnn.report.sheet import TILE_WH, contact_sheet
-from edgecnn.results import Classes
+from edgecnn.results import Boxes, Classes
 
 LABELS = ("ball", "box", "a label of the length that only encyclopedias and lawyers write, with ümlaut")
 
@@ -75,3 +75,33 @@ def test_images_of_any_size_and_labels_of_any_length_fit(size):
     assert sheet.shape == contact_sheet([grey()], [says(0)], [truth(0)]).shape
     beside = sheet[:, 24 + TILE_WH[0] + 2 :]
     assert (beside == beside[0, 0]).all()  # nothing is drawn outside the picture's place
+
+
+def boxes(*rows, labels=("ball", "cone")) -> Boxes:
+    table = np.array(rows, np.float64).reshape(-1, 6)
+    return Boxes(table[:, 2:], table[:, 1], table[:, 0].astype(int), labels)
+
+
+def test_a_picture_without_boxes_is_right_where_none_is_found():
+    image = np.full((120, 160, 3), 90, np.uint8)
+    right = contact_sheet([image], [boxes()], [boxes()])
+    wrong = contact_sheet([image], [boxes((0, 0.9, 10, 10, 50, 50))], [boxes()])
+    assert right.shape == wrong.shape
+    assert not np.array_equal(right, wrong)
+
+
+def test_boxes_stand_where_they_are_the_truths_white_and_the_models_coloured():
+    image = np.full((120, 160, 3), 90, np.uint8)  # tiles are twice as large
+    truth, said = boxes((0, 1, 20, 20, 60, 60)), boxes((0, 0.9, 80, 80, 120, 110))
+    sheet = contact_sheet([image], [said], [truth], columns=1)
+    picture = sheet[24 : 24 + 240, 24 : 24 + 320].astype(int)
+    assert (picture[38:43, 40:120].min(2) > 200).any()  # a dash of the truth's upper edge
+    edge = picture[158:163, 200:236].reshape(-1, 3)
+    assert (edge.max(1) - edge.min(1) > 60).any()  # colour, on grey
+    assert (picture[50:70, 50:70] == 90).all()  # nothing inside
+
+
+def test_results_of_two_tasks_are_refused():
+    image = np.zeros((10, 10, 3), np.uint8)
+    with pytest.raises(DataError, match="a sheet shows Classes or Boxes, not Boxes"):
+        contact_sheet([image], [boxes()], [Classes.truth(0, ("a",))])
