@@ -43,7 +43,7 @@ BEST: Final = 10
 """Cells that answer for one box, at most (TOOD takes 13; small boxes lie in fewer)."""
 
 _OVERLAP_POWER, _SCORE_POWER = 6.0, 1.0  # TOOD, section 3.2
-_BOX_WEIGHT = 5.0
+_BOX_WEIGHT = 2.5
 _LEAST_SHARE = 0.2  # of a box's loss that a cell gets whose overlap is small still
 
 structure, build = detector.structure, detector.build
@@ -81,11 +81,14 @@ def criterion(spec: InputSpec, *, smoothing: float) -> Callable[[Any, Any], tupl
         owner, wanted = _assigned(truths, tf.stop_gradient(corners), tf.stop_gradient(logits), cells)
         label = tf.cast(tf.gather(truths[..., 0], owner, batch_dims=1), tf.int32)
         target = tf.one_hot(label, logits.shape[-1]) * wanted[..., None]
-        entropy = tf.nn.sigmoid_cross_entropy_with_logits(target, logits)
+        # Where nothing is, a cell counts as far as it errs: else the background, a hundred times as large,
+        # talks rare classes out of ever being answered (varifocal loss, Zhang et al., 2021, arXiv
+        # 2008.13367, eq. 2).
+        weight = tf.where(target > 0, target, 0.75 * tf.square(tf.sigmoid(logits)))
+        entropy = tf.nn.sigmoid_cross_entropy_with_logits(target, logits) * tf.stop_gradient(weight)
         entropy = tf.reduce_sum(entropy, -1) * _counted(truths, wanted, cells)
         overlap, distance = _diou(corners, tf.gather(truths[..., 1:], owner, batch_dims=1))
-        weight = tf.reduce_sum(wanted, -1)
-        whole = tf.maximum(tf.reduce_mean(weight), 1.0)
+        whole = tf.maximum(tf.reduce_mean(tf.reduce_sum(wanted, -1)), 1.0)
         answered = tf.cast(wanted > 0, tf.float32)
         share = tf.maximum(wanted, _LEAST_SHARE * answered)
         loss = tf.reduce_sum(entropy, -1) + _BOX_WEIGHT * tf.reduce_sum(share * (1 - distance), -1)

@@ -17,7 +17,7 @@ from edgecnn.training import dropout
 from edgecnn.training.distribute import Cluster
 from edgecnn.training.recipe import Recipe
 from edgecnn.training.schedule import Cosine
-from edgecnn.training.start import structure
+from edgecnn.training.start import freeze, structure
 from edgecnn.zoo.keras import keras, tf
 
 Totals = Any
@@ -88,12 +88,14 @@ def learner(
         warmup: steps of warm-up.
     """
     with cluster.strategy.scope():
-        if recipe.precision == "float32" and cluster.replicas == cluster.workers == 1 and not recipe.ema:
+        alone = cluster.replicas == cluster.workers == 1
+        if recipe.precision == "float32" and alone and not (recipe.ema or recipe.frozen):
             model = plain
         else:
             with _precision(recipe.precision):
                 model = structure(recipe, int(plain.outputs[-1].shape[-1]))
             model.set_weights(plain.get_weights())
+            freeze(model, recipe)
         optimizer = _optimizer(recipe, Cosine(peak=recipe.rate, warmup=warmup, total=total_steps))
         variables = model.trainable_variables
         optimizer.exclude_from_weight_decay(var_list=[v for v in variables if len(v.shape) < 2])

@@ -75,6 +75,19 @@ def structure(recipe: Recipe, classes: int) -> Any:
     return head.structure(recipe.model, input_shape=input_shape(recipe), classes=classes, width=recipe.width)
 
 
+def freeze(model: Any, recipe: Recipe) -> None:
+    """Take from training the layers that the recipe keeps as they came: those up to its stride `frozen`."""
+    if not recipe.frozen:
+        return
+    maps = zoo.features(recipe.model, keras.Input(input_shape(recipe)), width=recipe.width)
+    reached = [stride for stride in maps if stride <= recipe.frozen]
+    if not reached:
+        return
+    last = model.get_layer(maps[max(reached)].node.layer.name)
+    for layer in keras.Model(model.inputs, last.output).layers:
+        layer.trainable = False
+
+
 def input_shape(recipe: Recipe) -> tuple[int, int, int]:
     """Height, width, channels."""
     return recipe.input.height, recipe.input.width, recipe.input.channels
