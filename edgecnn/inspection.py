@@ -26,7 +26,7 @@ class Inspection:
         card: what the numbers mean; None where the file has none.
         advice: what to do about it, one sentence each; () where there is nothing.
         mediapipe: why MediaPipe Tasks would not run the file, or not feed it what its card says; () where it
-            would, and None where the file has no card or is no classifier.
+            would, and None where the file has no card or is of another task.
     """
 
     path: Path
@@ -99,6 +99,6 @@ def _tflite(path: Path) -> Inspection:
     advice = [_LEGACY] if has_legacy_weights(graph) else []
     advice += [shared.in_words() for shared in shared_scales(graph)]
     card = cards.read(path)
-    classifies = card is not None and card.task == "classification"
-    mediapipe = refused_by_mediapipe(graph, card) if card and classifies else None
+    known = card is not None and card.task in ("classification", "detection")
+    mediapipe = refused_by_mediapipe(graph, card) if card and known else None
     return Inspection(path, layer_table(network_of(graph)), summarize(graph), card, tuple(advice), mediapipe)
