@@ -3,12 +3,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edgecnn.card import InputSpec
+from edgecnn.data import training_splits
 from edgecnn.data.augment import Augment
-from edgecnn.data.dataset import Dataset
+from edgecnn.data.dataset import Dataset, Sample
 from edgecnn.errors import DataError, EdgecnnError, TrainingError
+from edgecnn.results import Boxes
 from edgecnn.training.recipe import Recipe, default, differences, from_json, to_json
 from edgecnn.zoo import ZOO
 
@@ -23,6 +26,16 @@ SPEC = InputSpec(32, 48, mean=(1.0, 2.0, 3.0), std=(4.0,))
             "mobilenet_v2", SPEC, width=0.35, pretrained="imagenet", precision="bfloat16", optimizer="adam"
         ),
         Recipe("resnet8", SPEC, augment=Augment(flip=True, scale=(0.5, 2.0), cutout=0.25), seed=7, rate=1),
+        Recipe(
+            "mobilenet_v2",
+            SPEC,
+            task="detection",
+            design="centroids",
+            repeats=4,
+            ema=0.99,
+            calm=0.2,
+            augment=Augment(mosaic=0.5, upside_down=True),
+        ),
     ],
 )
 def test_a_recipe_survives_json(recipe: Recipe) -> None:
@@ -40,6 +53,11 @@ def test_a_recipe_survives_json(recipe: Recipe) -> None:
         ({"rate": "fast"}, "rate must be a number in 0..100, not 'fast'"),
         ({"rate": float("nan")}, "rate must be a number"),
         ({"label_smoothing": 1}, "label_smoothing must be a number in 0..0.99"),
+        ({"repeats": 0}, "repeats must be a whole number of at least 1, not 0"),
+        ({"ema": 1}, "ema must be a number in 0..0.99999, not 1"),
+        ({"calm": 1.5}, "calm must be a number in 0..1, not 1.5"),
+        ({"task": 3}, "task must be text, not 3"),
+        ({"design": None}, "design must be text, not None"),
         ({"optimizer": "lion"}, "optimizer must be sgd or adam, not 'lion'"),
         ({"optimizer": ["sgd"]}, "optimizer must be sgd or adam"),
         ({"precision": "float16"}, "precision must be float32 or bfloat16"),
@@ -164,3 +182,93 @@ def test_differences_name_field_and_values() -> None:
     recipe = Recipe("resnet8", SPEC)
     assert differences(recipe, recipe) == []
     assert differences(recipe, replace(recipe, rate=0.5, seed=1)) == ["rate (0.2 → 0.5)", "seed (0 → 1)"]
+
+
+def test_a_recipe_from_before_there_were_detectors_still_reads() -> None:
+    before = """{"model": "resnet8", "input": {"height": 32, "width": 32, "color": "rgb", "fit": "stretch",
+    "mean": [127.5], "std": [127.5], "pad": 114}, "width": 1.0, "pretrained": "", "epochs": 60, "batch": 128,
+    "optimizer": "sgd", "rate": 0.2, "warmup_epochs": 2.0, "weight_decay": 0.005, "label_smoothing": 0.05,
+    "augment": {"flip": true, "shift": 0.125, "scale": [1.0, 1.0], "rotate_deg": 0.0, "brightness": 0.0,
+    "contrast": 0.0, "saturation": 0.0, "cutout": 0.0}, "precision": "float32", "seed": 0}"""
+    recipe = from_json(before, "here")
+    assert (recipe.task, recipe.design, recipe.ema, recipe.repeats, recipe.calm) == (
+        "classification",
+        "",
+        0.0,
+        1,
+        0.0,
+    )
+    assert recipe.augment == Augment(flip=True, shift=0.125)
+
+
+class Blank:
+    """An image of which only the size matters."""
+
+    name = "blank"
+
+    def __init__(self, width: int, height: int) -> None:
+        self.pixels = np.zeros((height, width, 3), np.uint8)
+
+    def read(self) -> np.ndarray:
+        return self.pixels
+
+
+def boxed(width: int, height: int, count: int = 100) -> Dataset:
+    truth = Boxes(np.array([[1, 1, 5, 5]]), np.ones(1), np.zeros(1, int), ("cell",))
+    return Dataset("cells", "detection", ("cell",), [Sample(Blank(width, height), truth)] * count)
+
+
+@pytest.mark.parametrize(
+    ("source_wh", "expected_wh"),
+    [
+        ((640, 480), (320, 256)),
+        ((480, 640), (256, 320)),
+        ((320, 240), (320, 256)),
+        ((160, 120), (160, 128)),  # the drawn scenes; not enlarged
+        ((2000, 2000), (320, 320)),
+        ((4000, 500), (320, 64)),
+        ((20, 30), (64, 64)),  # not less than the pyramid needs
+    ],
+)
+def test_a_detector_s_input_has_the_images_shape_as_the_pyramid_needs_it(
+    source_wh: tuple[int, int], expected_wh: tuple[int, int]
+) -> None:
+    spec = default("mobilenet_v2", boxed(*source_wh)).input
+    assert (spec.width, spec.height) == expected_wh
+    assert spec.fit == "letterbox"
+    assert spec.mean == ZOO["mobilenet_v2"].input.mean
+
+
+@pytest.mark.parametrize("count", [2, 40, 205, 4000, 100_000])
+@pytest.mark.parametrize("pretrained", ["", "imagenet"])
+def test_a_detector_s_recipe_can_be_followed_with_any_number_of_images(count: int, pretrained: str) -> None:
+    recipe = default("efficientnet_lite0", boxed(64, 64, count), pretrained=pretrained)
+    assert recipe.task == "detection"
+    assert recipe.batch <= count
+    assert recipe.label_smoothing == 0  # scores learn an overlap
+    assert 0 < recipe.ema < 1
+    assert recipe.warmup_epochs < recipe.epochs
+    assert from_json(to_json(recipe), "here") == recipe
+
+
+def test_few_images_are_shown_more_often_before_the_detector_is_judged() -> None:
+    few, many = (default("mobilenet_v2", boxed(64, 64, count)) for count in (100, 4000))
+    assert few.repeats > many.repeats == 1
+
+
+def test_large_images_of_boxes_are_put_together_and_small_ones_are_not() -> None:
+    assert default("mobilenet_v2", boxed(320, 320)).augment.mosaic > 0
+    assert default("mobilenet_v2", boxed(64, 64)).augment.mosaic == 0
+
+
+def test_pretrained_weights_need_fewer_steps_of_a_detector() -> None:
+    fresh, tuned = (default("efficientnet_lite0", boxed(160, 120), pretrained=p) for p in ("", "imagenet"))
+    assert tuned.epochs < fresh.epochs
+    assert tuned.input == fresh.input
+
+
+def test_the_drawn_scenes_get_a_recipe_for_their_boxes() -> None:
+    train, _ = training_splits("drawn:0?size=160x120&train=40&val=4&test=1", task="detection")
+    recipe = default("mobilenet_v2", train, size_wh=(96, 64), design="centroids", epochs=3, ema=0.5)
+    assert (recipe.task, recipe.design, recipe.epochs, recipe.ema) == ("detection", "centroids", 3, 0.5)
+    assert (recipe.input.width, recipe.input.height, recipe.input.fit) == (96, 64, "letterbox")
