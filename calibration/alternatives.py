@@ -123,12 +123,12 @@ def better(model: Model, samples: Sequence[Sample], truths: Ids, decisions: Ids)
     """
     wrong = np.flatnonzero(decisions != truths)
     right = np.flatnonzero(decisions == truths)
-    if not _proves(len(wrong), 0, len(samples)):
+    if not proves(len(wrong), 0, len(samples)):
         return []
     tried = ways(model.card.input)
     won = _answers(model, [samples[place] for place in wrong.tolist()], [spec for spec, _ in tried]).decisions
     gained = (won == truths[wrong]).sum(1)
-    left = [way for way in range(len(tried)) if _proves(int(gained[way]), 0, len(samples))]
+    left = [way for way in range(len(tried)) if proves(int(gained[way]), 0, len(samples))]
     if not left:
         return []
     kept = _answers(
@@ -138,7 +138,7 @@ def better(model: Model, samples: Sequence[Sample], truths: Ids, decisions: Ids)
     found = [
         Better(*tried[way], len(samples), len(right), int(gained[way]), int(gone))
         for way, gone in zip(left, lost, strict=True)
-        if _proves(int(gained[way]), int(gone), len(samples))
+        if proves(int(gained[way]), int(gone), len(samples))
     ]
     return sorted(found, key=lambda one: -one.difference)
 
@@ -166,6 +166,11 @@ def told(probabilities: Array) -> float:
         probabilities: (n, c), each row's sum 1.
     """
     return _entropy(probabilities.mean(0)) - float(np.mean([_entropy(row) for row in probabilities]))
+
+
+def proves(gained: int, lost: int, count: int) -> bool:
+    """Whether so many gains and losses of `count` are a difference worth telling, and no chance."""
+    return gained - lost >= POINTS * count and chance_of_loss(gained, lost) < CHANCE
 
 
 @dataclass(frozen=True)
@@ -200,10 +205,6 @@ def _read(samples: Sequence[Sample]) -> Iterator[images.Image]:
         for image in reading:
             reading.handed.clear()
             yield image
-
-
-def _proves(gained: int, lost: int, count: int) -> bool:
-    return gained - lost >= POINTS * count and chance_of_loss(gained, lost) < CHANCE
 
 
 def _alike(one: InputSpec, other: InputSpec) -> bool:

@@ -27,7 +27,7 @@ from edgecnn.errors import ConversionError
 from edgecnn.evaluation.agreement import decide
 from edgecnn.evaluation.reading import Reading
 from edgecnn.image import Array
-from edgecnn.results import Classes
+from edgecnn.results import Boxes, Classes
 from edgecnn.runtime.interpreter import model_bytes
 from edgecnn.runtime.model import Model
 
@@ -113,10 +113,14 @@ def audit(
     growth = spread.growth(spreads)
     found = [
         *findings.of_pixels(pixels),
-        *findings.of_classes(chosen, source.card.labels, truths),
+        *findings.of_classes(chosen, source.card.labels, _shown(chosen, source.card.labels, truths)),
         *findings.of_copies(seen, chosen),
         *findings.of_leaks(seen, chosen, others, compared),
-        *findings.of_ways(source, chosen, truths, decisions),
+        *(
+            findings.of_box_ways(source, chosen)
+            if source.card.task == "detection"
+            else findings.of_ways(source, chosen, truths, decisions)
+        ),
         *findings.of_spreads(spreads, growth, chosen),
     ]
     order = {"error": 0, "warning": 1, "note": 2}
@@ -211,6 +215,22 @@ def _truths(dataset: Dataset, labels: tuple[str, ...]) -> npt.NDArray[np.int64]:
         [
             table[sample.truth.label_id] if isinstance(sample.truth, Classes) else -1
             for sample in dataset.samples
+        ],
+        np.int64,
+    )
+
+
+def _shown(dataset: Dataset, labels: tuple[str, ...], truths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The classes that images show, each once for each image that shows it, (k,)."""
+    if dataset.task != "detection":
+        return truths
+    numbers = {label: number for number, label in enumerate(labels)}
+    return np.array(
+        [
+            numbers.get(dataset.labels[label], -1)
+            for sample in dataset.samples
+            if isinstance(sample.truth, Boxes)
+            for label in np.unique(sample.truth.label_id).tolist()
         ],
         np.int64,
     )

@@ -12,12 +12,14 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from calibration import alternatives, duplicates, spread
+from calibration import alternatives, box_alternatives, duplicates, spread
+from calibration.alternatives import Better
 from calibration.duplicates import Signatures
 from calibration.pixels import DARK, NAMED, Pixels, Seen
 from calibration.spread import Growth, Spread
 from edgecnn.data.dataset import Dataset
 from edgecnn.data.info import IMBALANCE
+from edgecnn.results import Boxes
 from edgecnn.runtime.model import Model
 
 Severity: TypeAlias = Literal["note", "warning", "error"]
@@ -96,7 +98,13 @@ def _some_images(seen: Seen, count: int, what: str, advice: str) -> list[Finding
 
 
 def of_classes(chosen: Dataset, labels: tuple[str, ...], truths: Ids) -> list[Finding]:
-    """Classes that are missing or rare; nothing where images have no labels of the model."""
+    """Classes that are missing or rare; nothing where images have no labels of the model.
+
+    Args:
+        chosen: the images.
+        labels: the model's.
+        truths: the class of each image, or each of the classes that its boxes have; -1 where not known.
+    """
     if not (truths >= 0).any():
         return []
     counts = np.bincount(truths[truths >= 0], minlength=len(labels))
@@ -170,7 +178,18 @@ def of_ways(source: Model, chosen: Dataset, truths: Ids, decisions: Ids) -> list
     if not len(known):
         return _unlabelled_ways(source, chosen)
     samples = [chosen.samples[place] for place in known]
-    ways = alternatives.better(source, samples, truths[known], decisions[known])
+    return _better_way(
+        alternatives.better(source, samples, truths[known], decisions[known]), "is right on", "images"
+    )
+
+
+def of_box_ways(source: Model, chosen: Dataset) -> list[Finding]:
+    """Whether a detector finds more boxes in another way; nothing where nobody drew any."""
+    samples = [sample for sample in chosen.samples if isinstance(sample.truth, Boxes) and len(sample.truth)]
+    return _better_way(box_alternatives.better(source, samples), "finds", "boxes")
+
+
+def _better_way(ways: Sequence[Better], does: str, of: str) -> list[Finding]:
     if not ways:
         return []
     best = ways[0]
@@ -179,7 +198,7 @@ def of_ways(source: Model, chosen: Dataset, truths: Ids, decisions: Ids) -> list
     return [
         Finding(
             "error" if best.difference >= RUINED else "warning",
-            f"the model is right on {stated:.1%} of {best.images} images as its card feeds them, and on "
+            f"the model {does} {stated:.1%} of {best.images} {of} as its card feeds the images, and "
             f"{other:.1%} with {words}",
             (),
             "The card's mean, std or colour order does not fit the model, or the images were changed: "

@@ -113,7 +113,8 @@ def diff_models(
     for graph in graphs:
         check(graph)
     specs, notes = _specs(paths, graphs, given)
-    chosen = choose(_images(data, split), count=images, seed=seed)
+    known = next((one for one in (card, *map(cards.read, paths)) if one is not None), None)
+    chosen = choose(_images(data, split, known.task if known else None), count=images, seed=seed)
     measured = measure(
         *contents,
         _feeds(chosen, graphs, specs, progress),
@@ -134,7 +135,7 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not isfinite(value) else value
 
 
-def _images(data: Path | str | Dataset, split: str | None) -> Dataset:
+def _images(data: Path | str | Dataset, split: str | None, task: str | None) -> Dataset:
     """A labelled data set's judging part, or images that nobody labelled."""
     if isinstance(data, Dataset):
         return data
@@ -143,7 +144,8 @@ def _images(data: Path | str | Dataset, split: str | None) -> Dataset:
 
     try:
         names = split_names(data)
-        return open_dataset(data, split=split or ("test" if not names or "test" in names else "val"))
+        wanted = split or ("test" if not names or "test" in names else "val")
+        return open_dataset(data, task=task or "classification", split=wanted)
     except DataError:
         if split is not None or not Path(data).exists():
             raise

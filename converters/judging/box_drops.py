@@ -68,16 +68,22 @@ def _f1(results: Sequence[Boxes], reference: Sequence[Boxes], truths: Sequence[B
     weights = random.multinomial(images, np.full(images, 1 / images), RESAMPLES).astype(np.float64)
     first, second = (_shares(one, np.ones((1, images)))[0, present] for one in (theirs, ours))
     lost = (_shares(theirs, weights) - _shares(ours, weights))[:, present]
-    bounds = np.quantile(lost, CONFIDENCE, axis=0)
     labels = truths[0].labels
     return Drops(
         "f1",
-        Drop(None, float(first.mean()), float(second.mean()), float(np.quantile(lost.mean(1), CONFIDENCE))),
+        _drop(None, float(first.mean()), float(second.mean()), lost.mean(1)),
         tuple(
-            Drop(labels[number], float(first[place]), float(second[place]), float(bounds[place]))
+            _drop(labels[number], float(first[place]), float(second[place]), lost[:, place])
             for place, number in enumerate(present.tolist())
         ),
     )
+
+
+def _drop(label: str | None, before: float, after: float, draws: npt.NDArray[np.float64]) -> Drop:
+    error = float(draws.std())
+    both = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * error
+    lost = before - after
+    return Drop(label, before, after, lost + _SURE * error, (lost - both, lost + both))
 
 
 def _counts(results: Sequence[Boxes], truths: Sequence[Boxes]) -> npt.NDArray[np.float64]:

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from calibration.histogram import Histograms, Tally
-from calibration.ranges import METHODS, MinMax, between_percentiles, of_pixels, ranges_of
+from calibration.ranges import (
+    METHODS,
+    MinMax,
+    Ranges,
+    between_percentiles,
+    of_pixels,
+    ranges_of,
+    within,
+)
 from edgecnn.card import InputSpec
 from edgecnn.errors import ConversionError
 
@@ -173,3 +181,17 @@ def test_an_unknown_method_is_refused_with_those_there_are():
 )
 def test_the_range_of_pixels_is_that_of_all_256_values_in_all_channels(spec, expected):
     assert of_pixels(spec) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        ({}, (-15.0, 3.0)),
+        ({"other": (0.0, 1.0)}, (-15.0, 3.0)),
+        ({"scores": (-8.0, float("inf"))}, (-8.0, 3.0)),
+        ({"scores": (-20.0, 20.0)}, (-15.0, 3.0)),
+        ({"scores": (4.0, 9.0)}, (-15.0, 3.0)),  # nothing would be left
+    ],
+)
+def test_a_range_ends_at_its_limits(limits, expected):
+    assert within(Ranges({"scores": (-15.0, 3.0)}, "minmax", 1, ""), limits).low_high == {"scores": expected}

@@ -8,9 +8,9 @@ import pytest
 from calibration.samples import Prepared, choose, choose_apart
 from edgecnn import image as images
 from edgecnn.card import InputSpec
-from edgecnn.data.dataset import Dataset, label_ids
+from edgecnn.data.dataset import Dataset, Sample, label_ids
 from edgecnn.errors import DataError
-from edgecnn.results import Values
+from edgecnn.results import Boxes, Values
 
 SPEC = InputSpec(height=8, width=8)
 
@@ -183,3 +183,34 @@ def test_data_without_classes_are_taken_far_apart_too(pictures):
     samples = [type(s)(s.image, Values([0.0], ("angle_deg",))) for s in pictures([0] * 20, size=1).samples]
     data = Dataset("turns", "regression", (), samples)
     assert len(set(names(choose_apart(data, mean_colour, count=5)))) == 5
+
+
+def boxed(*shown):
+    """A data set whose images show these classes, box by box."""
+    labels = ("red", "green", "blue")
+    truths = [
+        Boxes(np.tile([0.0, 0.0, 2.0, 2.0], (len(ids), 1)), np.ones(len(ids)), np.array(ids, int), labels)
+        for ids in shown
+    ]
+    samples = [Sample(Named(f"{place}.png"), truth) for place, truth in enumerate(truths)]
+    return Dataset("boxed", "detection", labels, samples)
+
+
+class Named:
+    def __init__(self, name):
+        self.name = name
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_class_is_among_the_first_images_with_boxes(seed):
+    data = boxed(*[(0, 0, 1)] * 60, *[(0, 2)] * 2, *[()] * 30)
+    chosen = choose(data, count=3, seed=seed)
+    shown = [set(sample.truth.label_id.tolist()) for sample in chosen.samples]
+    assert set.union(*shown) == {0, 1, 2}
+    assert set() in shown  # an image without boxes is a kind of its own
+
+
+def test_all_images_with_boxes_are_chosen_once():
+    data = boxed(*[(0, 1)] * 7, *[(2,)] * 3, *[()] * 2)
+    chosen = choose(data, count=100)
+    assert sorted(names(chosen)) == sorted(names(data))

@@ -162,7 +162,7 @@ def make_detector_run(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def _float_detector(detector, make_detector_run, scenes):
+def float_detector(detector, make_detector_run, scenes):
     from converters.convert import convert
 
     folder = make_detector_run(detector)
@@ -171,6 +171,6 @@ def _float_detector(detector, make_detector_run, scenes):
 
 
 @pytest.fixture
-def detector_run(_float_detector, tmp_path) -> Path:
+def detector_run(float_detector, tmp_path) -> Path:
     """A run of the detector, float32.tflite included; the test's own."""
-    return Path(shutil.copytree(_float_detector, tmp_path / "rectangles"))
+    return Path(shutil.copytree(float_detector, tmp_path / "rectangles"))
