@@ -47,11 +47,12 @@ def _cells(card: Card) -> list[tuple[float, float, float]]:
     return found
 
 
-def _coded(box_xyxy: Row, cell: tuple[float, float, float]) -> list[float]:
-    """ty, tx, th, tw with which a cell says a box of the prepared image: offsets in quarters of its side."""
+def _coded(card: Card, box_xyxy: Row, cell: tuple[float, float, float]) -> list[float]:
+    """ty, tx, th, tw with which a cell says a box of the prepared image."""
     (x1, y1, x2, y2), (x, y, side) = box_xyxy, cell
-    offsets = [4 * ((y1 + y2) / 2 - y) / side, 4 * ((x1 + x2) / 2 - x) / side]
-    return [*offsets, math.log((y2 - y1) / side), math.log((x2 - x1) / side)]
+    code = [((y1 + y2) / 2 - y) / side, ((x1 + x2) / 2 - x) / side]
+    code += [math.log((y2 - y1) / side), math.log((x2 - x1) / side)]
+    return [value * scale for value, scale in zip(code, card.options["scale_yxhw"], strict=True)]
 
 
 def _said(card: Card, images: Sequence[Sequence[Row]]) -> list[Array]:
@@ -67,7 +68,7 @@ def _said(card: Card, images: Sequence[Sequence[Row]]) -> list[Array]:
             x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
             nearest = min(free, key=lambda k, x=x, y=y: abs(cells[k][0] - x) + abs(cells[k][1] - y))
             free.remove(nearest)
-            codes[image, nearest] = _coded(box, cells[nearest])
+            codes[image, nearest] = _coded(card, box, cells[nearest])
             logits[image, nearest, int(label)] = math.log(score / (1 - score))
     return [codes, logits]
 
@@ -103,5 +104,5 @@ def cells_of() -> Callable[[Card], list[tuple[float, float, float]]]:
 
 @pytest.fixture(scope="session")
 def coded() -> Callable[..., list[float]]:
-    """`coded(box_xyxy, cell)`: the code with which a cell says a box."""
+    """`coded(card, box_xyxy, cell)`: the code with which a cell says a box."""
     return _coded
