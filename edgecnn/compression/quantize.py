@@ -122,6 +122,8 @@ def _recipe(source: Run, card: Card, train: Dataset, *, batch: int | None, **cho
         warmup_epochs=min(own.warmup_epochs, 0.1),
         weight_decay=0.0,
         precision="float32",
+        ema=0.0,  # what steps is what rounds: means of weights that were not rounded together are none
+        frozen=0,
         **chosen,
     )
 

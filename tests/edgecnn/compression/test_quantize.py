@@ -144,3 +144,17 @@ def test_killed_at_any_moment_it_leaves_a_whole_run_or_none(run, data, tmp_path)
         assert not out.training.exists()
         assert out.read_card().lineage
         assert np.isfinite(read_model(out.model)(np.zeros((1, 16, 16, 3), np.float32))).all()
+
+
+def test_the_recipe_of_a_run_with_means_and_frozen_layers_becomes_one_without(run, data, tmp_path):
+    """A mean of rounded networks is no rounded network; and another network than the recipe's is learned."""
+    from dataclasses import replace
+
+    from edgecnn.compression.quantize import _recipe
+    from edgecnn.training.recipe import from_json, to_json
+
+    source = Run(tmp_path)
+    own = from_json(Run(run).recipe.read_text(), "here")
+    source.recipe.write_text(to_json(replace(own, ema=0.99, frozen=4, pretrained="imagenet", calm=0.5)))
+    chosen = _recipe(source, Run(run).read_card(), data[0], batch=None, epochs=2, rate=1e-4, seed=3)
+    assert (chosen.ema, chosen.frozen, chosen.epochs, chosen.seed) == (0.0, 0, 2, 3)
