@@ -186,19 +186,20 @@ def of_ways(source: Model, chosen: Dataset, truths: Ids, decisions: Ids) -> list
 def of_box_ways(source: Model, chosen: Dataset) -> list[Finding]:
     """Whether a detector finds more boxes in another way; nothing where nobody drew any."""
     samples = [sample for sample in chosen.samples if isinstance(sample.truth, Boxes) and len(sample.truth)]
-    return _better_way(box_alternatives.better(source, samples), "finds", "boxes")
+    return _better_way(box_alternatives.better(source, samples), "finds", "boxes of images")
 
 
 def _better_way(ways: Sequence[Better], does: str, of: str) -> list[Finding]:
     if not ways:
         return []
+    on = "on " if does.endswith(" on") else ""
     best = ways[0]
     words = " or ".join(one.words for one in ways if one.difference == best.difference)
     stated, other = best.right / best.images, best.right / best.images + best.difference
     return [
         Finding(
             "error" if best.difference >= RUINED else "warning",
-            f"the model {does} {stated:.1%} of {best.images} {of} as its card feeds the images, and "
+            f"the model {does} {stated:.1%} of {best.images} {of} as its card feeds them, and {on}"
             f"{other:.1%} with {words}",
             (),
             "The card's mean, std or colour order does not fit the model, or the images were changed: "
