@@ -25,6 +25,9 @@ class Head(Protocol):
     FIGURE: str
     """What the second value of the criterion is called."""
 
+    SCORE: str
+    """What the outcome's `score` is called."""
+
     FRESH: tuple[str, ...]
     """How the names of the layers begin that may keep fresh weights where others come pretrained."""
 

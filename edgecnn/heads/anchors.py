@@ -23,6 +23,7 @@ __all__ = [
     "FIGURE",
     "FRESH",
     "ROLES",
+    "SCORE",
     "build",
     "check",
     "criterion",
@@ -36,7 +37,7 @@ __all__ = [
 ]
 
 ROLES = ("boxes", "scores")
-FIGURE = "overlap"
+FIGURE, SCORE = "overlap", "mAP"
 FRESH = detector.OWN
 
 BEST: Final = 10

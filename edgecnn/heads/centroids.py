@@ -19,6 +19,7 @@ __all__ = [
     "FIGURE",
     "FRESH",
     "ROLES",
+    "SCORE",
     "build",
     "check",
     "criterion",
@@ -32,7 +33,7 @@ __all__ = [
 ]
 
 ROLES = ("scores",)
-FIGURE = "centres found"
+FIGURE, SCORE = "centres found", "F1"
 FRESH = centroids.OWN
 
 structure, build = centroids.structure, centroids.build

@@ -15,7 +15,7 @@ from edgecnn.tasks import classification as task
 from edgecnn.zoo.keras import tf
 
 ROLES = task.roles({})
-FIGURE = "accuracy"
+FIGURE = SCORE = "accuracy"
 FRESH = ("logits",)
 
 structure, build = zoo.structure, zoo.build

@@ -122,7 +122,8 @@ class _Study:
         )
         self.judge = Judge(subject, lesson, recipe)
         self.position = Position()
-        self.watch = Watch(progress, recipe, steps)
+        head = lesson.head
+        self.watch = Watch(progress, recipe, steps, figure=head.FIGURE, score=head.SCORE)
         self.checkpoint_seconds = checkpoint_seconds
         self.fingerprint = lesson.fingerprint()
 

@@ -22,11 +22,14 @@ class Progress:
         step: done in this epoch; images while reading.
         steps: in an epoch; images in all while reading.
         loss: mean over the running epoch so far; of the finished epoch when judging.
-        accuracy: likewise, share of training images that came out right, in [0, 1].
-        val_accuracy: of the last judged epoch, in [0, 1]; None before the first.
+        accuracy: likewise, the head's figure over training images (its FIGURE), in [0, 1]: the share that
+            came out right, or of a detector the overlap of its boxes.
+        val_accuracy: the head's score (its SCORE) in the last judged epoch, in [0, 1]; None before the first.
         best: highest `val_accuracy` so far; None before the first.
         images_per_s: of training, over the last seconds; of reading.
         eta_s: seconds until the whole training ends (until all is read); None while unknown.
+        figure: what `accuracy` is called.
+        score: what `val_accuracy` is called.
     """
 
     phase: Literal["reading", "training", "judging", "done"]
@@ -40,13 +43,24 @@ class Progress:
     best: float | None = None
     images_per_s: float = 0.0
     eta_s: float | None = None
+    figure: str = "accuracy"
+    score: str = "accuracy"
 
 
 class Watch:
     """Tells `show` about a training as it moves on, and measures its speed."""
 
-    def __init__(self, show: Callable[[Progress], None], recipe: Recipe, steps: int) -> None:
+    def __init__(
+        self,
+        show: Callable[[Progress], None],
+        recipe: Recipe,
+        steps: int,
+        *,
+        figure: str = "accuracy",
+        score: str = "accuracy",
+    ) -> None:
         self._show, self._recipe, self._steps = show, recipe, steps
+        self._figure, self._score = figure, score
         self._shown = monotonic()
         self._mark: tuple[float, int] | None = None  # when this epoch's clock began, and at which step
         self._first: tuple[float, int] | None = (
@@ -101,6 +115,8 @@ class Watch:
                 best=max(judged) if judged else None,
                 images_per_s=self._speed,
                 eta_s=self._left(now),
+                figure=self._figure,
+                score=self._score,
             )
         )
 
@@ -119,10 +135,11 @@ def line(progress: Progress) -> str:
     left = "" if progress.eta_s is None else f"  {duration(progress.eta_s)} left"
     if progress.phase == "reading":
         return f"reading images {progress.step}/{progress.steps}  {progress.images_per_s:.0f} images/s{left}"
+    score = "" if progress.score == progress.figure else f"{progress.score} "
     judged = (
         ""
         if progress.val_accuracy is None
-        else f"  validation {progress.val_accuracy:.1%} (best {progress.best:.1%})"
+        else f"  validation {score}{progress.val_accuracy:.1%} (best {progress.best:.1%})"
     )
     if progress.phase == "done":
         return f"done: {progress.epochs} epochs{judged}"
@@ -132,7 +149,7 @@ def line(progress: Progress) -> str:
     )
     return (
         f"epoch {progress.epoch}/{progress.epochs}  {where}  "
-        f"loss {progress.loss:.3f}  accuracy {progress.accuracy:.1%}{judged}  "
+        f"loss {progress.loss:.3f}  {progress.figure} {progress.accuracy:.1%}{judged}  "
         f"{progress.images_per_s:.0f} images/s{left}"
     )
 
