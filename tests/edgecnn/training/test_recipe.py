@@ -56,6 +56,8 @@ def test_a_recipe_survives_json(recipe: Recipe) -> None:
         ({"repeats": 0}, "repeats must be a whole number of at least 1, not 0"),
         ({"ema": 1}, "ema must be a number in 0..0.99999, not 1"),
         ({"calm": 1.5}, "calm must be a number in 0..1, not 1.5"),
+        ({"frozen": 4}, "frozen keeps layers as they came, and without pretrained they come at random"),
+        ({"frozen": -1, "pretrained": "imagenet"}, "frozen must be a whole number of at least 0"),
         ({"task": 3}, "task must be text, not 3"),
         ({"design": None}, "design must be text, not None"),
         ({"optimizer": "lion"}, "optimizer must be sgd or adam, not 'lion'"),

@@ -11,7 +11,7 @@ from edgecnn import heads, zoo
 from edgecnn.card import InputSpec
 from edgecnn.errors import TrainingError
 from edgecnn.training.recipe import Recipe
-from edgecnn.training.start import network
+from edgecnn.training.start import freeze, network
 from edgecnn.zoo import detector
 
 pytestmark = pytest.mark.tensorflow
@@ -75,3 +75,21 @@ def test_a_backbone_of_another_width_is_refused(recipe: Recipe, classifier: tupl
     with pytest.raises(TrainingError, match=r"'stem2'.*same network, width") as caught:
         network(replace(recipe, pretrained=str(folder), width=1.0), 3)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("frozen", "still"),
+    [(0, set()), (1, set()), (2, {"stem2"}), (4, {"stem2", "stem4"}), (5, {"stem2", "stem4"})],
+)
+def test_the_first_layers_stay_as_they_came_and_all_others_learn(
+    recipe: Recipe, frozen: int, still: set[str]
+) -> None:
+    model = network(recipe, 3)
+    before = model.get_weights()
+    freeze(model, replace(recipe, pretrained="imagenet", frozen=frozen))
+    weighty = [layer for layer in model.layers if layer.weights]
+    assert {layer.name.split("_")[0] for layer in weighty if not layer.trainable} == still
+    assert len(model.trainable_weights) < len(model.weights)
+    assert all(layer.trainable for layer in weighty if layer.name.split("_")[0] not in still)
+    # Weights keep their order, so that those of the network in use can be set from these.
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
