@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+DETECTION = ROOT / "docs" / "detection.md"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -63,17 +64,23 @@ def run(line: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
 
 
+def run_all(lines: dict[str, int], cwd: Path, *, least: int) -> None:
+    """Run the edgecnn commands, of which there are at least so many; each must end as the page says."""
+    lines = {line: code for line, code in lines.items() if line.startswith("edgecnn")}
+    assert len(lines) >= least
+    for line, code in lines.items():
+        ended = run(line, cwd)
+        assert ended.returncode == code, f"{line}\n{ended.stdout}\n{ended.stderr}"
+
+
 @pytest.mark.slow
 @pytest.mark.tensorflow
 def test_the_five_things_of_the_readme_work_in_the_order_they_are_told(tmp_path):
     photos(tmp_path / "photos")
     pages = (ROOT / "README.md", ROOT / "docs" / "data.md", ROOT / "docs" / "conversion.md")
     lines = {line: code for page in pages for line, code in exit_codes(page).items()}
-    assert sum(line.startswith("edgecnn") for line in lines) >= 20
-    for line, code in lines.items():
-        if line.startswith("edgecnn"):
-            ended = run(line, tmp_path)
-            assert ended.returncode == code, f"{line}\n{ended.stdout}\n{ended.stderr}"
+    elsewhere = exit_codes(DETECTION)  # what the README shows of detectors is run with their page
+    run_all({line: code for line, code in lines.items() if line not in elsewhere}, tmp_path, least=20)
     assert (tmp_path / "runs" / "report.html").stat().st_size > 1000
     assert list((tmp_path / "seen").glob("*.jpg"))
     for page, says in zip(pages, ("cat", "4000", "certified"), strict=True):
@@ -81,6 +88,32 @@ def test_the_five_things_of_the_readme_work_in_the_order_they_are_told(tmp_path)
         ended = run(f"python -c {shlex.quote(block)}", tmp_path)
         assert ended.returncode == 0, ended.stderr
         assert says in ended.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow
+def test_a_detector_is_made_as_its_page_tells_and_decoded_without_edgecnn(tmp_path):
+    run_all(exit_codes(DETECTION), tmp_path, least=9)
+    assert list((tmp_path / "seen").glob("*"))
+    (block,) = blocks(DETECTION, "python")
+    ended = run(f"python -c {shlex.quote(block)}", tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    found = re.match(r"(\d+) boxes, equal: True", ended.stdout)
+    assert found and int(found[1]), ended.stdout
+
+
+@pytest.mark.tensorflow
+def test_detectors_are_as_large_as_their_page_says():
+    from edgecnn.zoo import detector
+    from edgecnn.zoo.count import count
+
+    rows = re.findall(
+        r"^\| `(\w+)(?: --width ([\d.]+))?` \| ([\d.]+) \| (\d+) \|", DETECTION.read_text(), re.M
+    )
+    assert len(rows) == 4
+    for name, width, params, macs in rows:
+        found = count(detector.structure(name, input_shape=(96, 96, 3), classes=3, width=float(width or 1)))
+        assert (f"{found.trainable / 1e6:.2f}", f"{found.macs / 1e6:.0f}") == (params, macs), name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
