@@ -98,6 +98,21 @@ class Boxes:
         if n and ((self.xyxy[:, 2:] < self.xyxy[:, :2]).any() or not np.isfinite(self.xyxy).all()):
             raise DataError("Boxes.xyxy must be finite, with right >= left and bottom >= top")
 
+    @staticmethod
+    def adopt(xyxy: Array, score: Array, label_id: Array, labels: tuple[str, ...]) -> "Boxes":
+        """Boxes of arrays that are already as the class says: taken over, neither checked nor copied.
+
+        For whoever has just made them and keeps none of them. They become read-only. Checking would take
+        longer than all else that a decoder does for one frame.
+        """
+        boxes = object.__new__(Boxes)
+        ignored = np.zeros(len(score), bool)
+        for name, array in (("xyxy", xyxy), ("score", score), ("label_id", label_id), ("ignored", ignored)):
+            array.setflags(write=False)
+            object.__setattr__(boxes, name, array)
+        object.__setattr__(boxes, "labels", labels)
+        return boxes
+
     def __len__(self) -> int:
         return len(self.score)
 

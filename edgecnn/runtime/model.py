@@ -24,6 +24,7 @@ from edgecnn.runtime.given import Given
 from edgecnn.runtime.interpreter import Backend, Delegation, Interpreter, model_bytes, open_interpreter
 from edgecnn.runtime.meaning import Meaning, understand
 from edgecnn.tasks import TASKS
+from edgecnn.tasks.stored import Steps, real
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,6 @@ class Model:
         self.assumptions: tuple[str, ...] = meaning.assumptions
         self._interpreter = interpreter
         self._lock = threading.Lock()
-        self._task = TASKS[meaning.card.task]
         self._input = graph.tensors[graph.inputs[0]]
         scale, zero_point = _quantization(self._input)
         if self._input.dtype == "uint8" and not scale:
@@ -130,10 +130,12 @@ class Model:
         self._table = table if (table != table[:, :1]).any() else np.ascontiguousarray(table[:, :1])
         spec = self.card.input
         self._tensor = np.empty((1, spec.height, spec.width, spec.channels), self._table.dtype)
+        tensors = {role: graph.tensors[graph.outputs[position]] for role, position in meaning.roles.items()}
         self._outputs = [
-            (role, position, _to_real(graph.tensors[graph.outputs[position]]))
-            for role, position in meaning.roles.items()
+            (role, position, _to_real(tensors[role])) for role, position in meaning.roles.items()
         ]
+        self._steps = {role: _steps(one) for role, one in tensors.items() if _has_steps(one)}
+        self._decode = TASKS[self.card.task].decoder(self.card, self._steps)
 
     def __call__(self, image: Image) -> Result:
         """What the model says about an image.
@@ -180,7 +182,7 @@ class Model:
         with self._lock:
             self._interpreter.write(0, tensor)
             self._interpreter.invoke()
-            return self._read()
+            return real(self._read(), self._steps)
 
     def invoke(self) -> None:
         """Run the bare interpreter again on the input it has: what a benchmark compares with."""
@@ -226,10 +228,11 @@ class Model:
             prepared = perf_counter()
             self._interpreter.invoke()
             invoked = perf_counter()
-            result = self._task.decode(self._read(), view, self.card)
+            result = self._decode(self._read(), view)
             return result, start, prepared, invoked, perf_counter()
 
     def _read(self) -> dict[str, Array]:
+        """Outputs by role: those with `Steps` as they are stored, the others in real numbers."""
         return {
             role: to_real(_one(self._interpreter.read(position))) for role, position, to_real in self._outputs
         }
@@ -242,21 +245,26 @@ def _quantization(tensor: Tensor) -> tuple[float, int]:
     return float(tensor.scale[0]), int(tensor.zero_point[0])
 
 
-def _to_real(tensor: Tensor) -> Callable[[Array], Array]:
-    """What turns an output's stored numbers into real ones, float32."""
-    scale, zero_point = _quantization(tensor)
-    if not scale:
+def _has_steps(output: Tensor) -> bool:
+    return output.dtype in ("int8", "uint8") and _quantization(output)[0] > 0
+
+
+def _steps(output: Tensor) -> Steps:
+    stored = np.arange(256, dtype=np.uint8).view(output.dtype)
+    return Steps(stored.dtype, _dequantized(stored, *_quantization(output)))
+
+
+def _to_real(output: Tensor) -> Callable[[Array], Array]:
+    """What is done to an output as it is read."""
+    scale, zero_point = _quantization(output)
+    if not scale or _has_steps(output):
         return _unchanged
+    return lambda stored: _dequantized(stored, scale, zero_point)
 
-    def real(stored: Array) -> Array:
-        # widen before subtracting: int8 -128 minus a zero point of 10 does not fit int8
-        return (stored.astype(np.int32) - zero_point).astype(np.float32) * np.float32(scale)
 
-    if tensor.dtype == "int16":
-        return real
-    # as with pixels: 256 possible values, one look-up in place of four passes
-    table = real(np.arange(256, dtype=np.uint8).view(tensor.dtype))
-    return lambda stored: table.take(stored.view(np.uint8))
+def _dequantized(stored: Array, scale: float, zero_point: int) -> Array:
+    # widen before subtracting: int8 -128 minus a zero point of 10 does not fit int8
+    return (stored.astype(np.int32) - zero_point).astype(np.float32) * np.float32(scale)
 
 
 def _one(stored: Array) -> Array:

@@ -4,13 +4,14 @@ A task is a MODULE that satisfies the `Task` protocol. It is numpy, it ships to 
 nothing of how its output was learned (that is `edgecnn.heads`) or judged (`edgecnn.evaluation`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from edgecnn.card import Card
 from edgecnn.image import Array, Image, View
 from edgecnn.results import Result
 from edgecnn.tasks import classification, detection
+from edgecnn.tasks.stored import Steps
 
 
 class Task(Protocol):
@@ -25,6 +26,11 @@ class Task(Protocol):
 
     def decode(self, outputs: Mapping[str, Array], view: View, card: Card) -> Result:
         """Turn output tensors, by role, in real numbers and without the batch axis, into a result."""
+
+    def decoder(
+        self, card: Card, steps: Mapping[str, Steps] = ...
+    ) -> Callable[[Mapping[str, Array], View], Result]:
+        """`decode` for many images of one card. Of the roles in `steps`, stored values are given."""
 
     def draw(self, image: Image, result: Result) -> Image:
         """A copy of the image with the result drawn on it."""

@@ -4,9 +4,10 @@ Role of the output: `scores`, (c,). Option `scores` says what they are: "logits"
 or "probabilities" (taken as they are).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, sqrt
+from types import MappingProxyType
 from typing import Any
 
 import cv2
@@ -16,6 +17,7 @@ from edgecnn.card import Card
 from edgecnn.errors import CardError, DataError, ModelError
 from edgecnn.image import Array, Image, View
 from edgecnn.results import Classes, Result
+from edgecnn.tasks.stored import Steps, real
 
 JUDGING: Mapping[str, Any] = {}
 
@@ -117,6 +119,13 @@ def decode(outputs: Mapping[str, Array], view: View, card: Card) -> Classes:
     if not isfinite(classes.score.sum(dtype=np.float64)):  # one pass; doubles cannot overflow here
         raise ModelError(f"{card.name}: scores are not finite (NaN or infinity). The weights are damaged.")
     return classes
+
+
+def decoder(
+    card: Card, steps: Mapping[str, Steps] = MappingProxyType({})
+) -> Callable[[Mapping[str, Array], View], Classes]:
+    """`decode` for one card; of the roles in `steps`, stored values are given. See `edgecnn.tasks.Task`."""
+    return lambda outputs, view: decode(real(outputs, steps), view, card)
 
 
 def softmax(logits: Array) -> Array:

@@ -21,7 +21,8 @@ label goes (0.6); most, how many boxes are given, at most 300.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -30,19 +31,20 @@ from edgecnn.errors import CardError, ModelError
 from edgecnn.image import Array, View
 from edgecnn.results import Boxes
 from edgecnn.tasks.boxes import soften, suppress
-from edgecnn.tasks.detection import candidates
+from edgecnn.tasks.detection import anchored, candidates
 from edgecnn.tasks.detection.candidates import Candidates
 from edgecnn.tasks.detection.centroids import from_centroids
 from edgecnn.tasks.detection.drawing import draw
 from edgecnn.tasks.detection.settings import MOST, OPTIONS, THRESHOLD, Settings, anchors_of, decode_of
 from edgecnn.tasks.detection.settings import settings as settings_of
+from edgecnn.tasks.stored import Steps, real
 
-__all__ = ["JUDGING", "OPTIONS", "THRESHOLD", "anchors", "decode", "draw", "roles"]
+__all__ = ["JUDGING", "OPTIONS", "THRESHOLD", "anchors", "decode", "decoder", "draw", "roles"]
 
 JUDGING: Mapping[str, Any] = {"threshold": 0.01, "most": MOST}
 
+_Reader: TypeAlias = Callable[[Mapping[str, Array]], Candidates]
 _READERS: Final[Mapping[str, Callable[[Mapping[str, Array], Settings], Candidates]]] = {
-    "anchors": candidates.from_anchors,
     "centroids": from_centroids,
     "postprocess": candidates.from_postprocess,
     "yolov8": candidates.from_yolov8,
@@ -103,23 +105,64 @@ def decode(outputs: Mapping[str, Array], view: View, card: Card) -> Boxes:
         CardError: the outputs do not fit the card, or an option is missing, unknown or has no such value.
         ModelError: an output is not a number.
     """
+    return decoder(card)(outputs, view)
+
+
+def decoder(
+    card: Card, steps: Mapping[str, Steps] = MappingProxyType({})
+) -> Callable[[Mapping[str, Array], View], Boxes]:
+    """What does `decode`'s work for many images of one card: the options are read here, once.
+
+    Args:
+        card: as for `decode`.
+        steps: by role, what the values of outputs mean that will be given as the model stores them.
+
+    Returns:
+        A function of outputs and view. Same boxes, to the bit, from stored values as from real ones.
+
+    Raises:
+        CardError: as `decode`. The function raises what else `decode` does.
+    """
     try:
         said = settings_of(card)
-        found = _READERS[said.decode](outputs, said)
-    except (CardError, ModelError) as error:
-        raise type(error)(f"{card.name}: {error}") from None
-    if not len(found.score):
-        return Boxes(np.empty((0, 4)), found.score, found.label_id, card.labels)
+        read = _reader(said, steps)
+    except CardError as error:
+        raise CardError(f"{card.name}: {error}") from None
+
+    def decoded(outputs: Mapping[str, Array], view: View) -> Boxes:
+        try:
+            found = read(outputs)
+        except (CardError, ModelError) as error:
+            raise type(error)(f"{card.name}: {error}") from None
+        return _answers(found, view, said, card.labels)
+
+    return decoded
+
+
+def _reader(said: Settings, steps: Mapping[str, Steps]) -> _Reader:
+    if said.decode == "anchors":
+        return anchored.reader(said, steps)
+    read = _READERS[said.decode]
+    return lambda outputs: read(real(outputs, steps), said)
+
+
+def _answers(found: Candidates, view: View, said: Settings, labels: tuple[str, ...]) -> Boxes:
+    """Candidates on the original image, the weaker of those that overlap left out."""
+    label_id, score = found.label_id, found.score
+    if not len(score):
+        return Boxes.adopt(np.empty((0, 4), np.float32), score, label_id, labels)
     xyxy = view.to_source(found.xyxy.reshape(-1, 2)).reshape(-1, 4)
     inside = np.minimum(np.maximum(xyxy, 0), view.source_wh * 2).astype(np.float32)
-    visible = np.flatnonzero((inside[:, 2:] > inside[:, :2]).all(axis=1))
-    label_id, score = found.label_id[visible], found.score[visible]
+    visible = inside[:, 2:] > inside[:, :2]
+    if np.count_nonzero(visible) < visible.size:
+        some = np.flatnonzero(visible.all(axis=1))
+        xyxy, inside, label_id, score = xyxy[some], inside[some], label_id[some], score[some]
     if said.nms == "hard":
-        keep = suppress(xyxy[visible], label_id, iou=said.iou, most=said.most)
+        keep = suppress(xyxy, label_id, iou=said.iou, most=said.most)
     elif said.nms == "soft":
         least = float(np.float32(said.threshold))  # as scores are compared everywhere else
-        keep, lowered = soften(xyxy[visible], label_id, score, least=least, most=said.most)
+        keep, lowered = soften(xyxy, label_id, score, least=least, most=said.most)
         score[keep] = lowered
     else:
-        keep = np.arange(min(len(visible), said.most))
-    return Boxes(inside[visible[keep]], score[keep], label_id[keep], card.labels)
+        keep = np.arange(min(len(score), said.most))
+    return Boxes.adopt(inside.take(keep, axis=0), score.take(keep), label_id.take(keep), labels)

@@ -1,8 +1,9 @@
 """From output tensors to candidates: boxes in prepared pixels with a score and a label, best first.
 
-One reader for each form of output that gives a box for each cell or row; `edgecnn.tasks.detection.centroids`
-reads coarse grids. Readers take the outputs by role and the checked options, drop what is below the threshold
-before anything is computed with it, and know nothing of suppression or of the original image.
+One reader for each form of output that gives rows; `edgecnn.tasks.detection.anchored` reads codes relative to
+anchors, `edgecnn.tasks.detection.centroids` coarse grids. Readers take the outputs by role and the checked
+options, drop what is below the threshold before anything is computed with it, and know nothing of suppression
+or of the original image.
 """
 
 from collections.abc import Mapping
@@ -13,16 +14,13 @@ import numpy as np
 
 from edgecnn.errors import CardError, ModelError
 from edgecnn.image import Array
-from edgecnn.tasks.detection.settings import Settings, anchors_of
+from edgecnn.tasks.detection.settings import Settings
 
 MOST_CANDIDATES: Final = 1000
 """Of all answers over the threshold, as many best ones are looked at (as in Detectron and torchvision)."""
 
-_FARTHEST: Final = 1e6
+FARTHEST: Final = 1e6
 """Prepared pixels, or anchors, that a box can be away: no image is as large, and nothing overflows."""
-
-_LARGEST_EXPONENT: Final = 10.0
-"""A box is at most exp(10) = 22,000 anchors wide: more than any image, and nothing overflows."""
 
 _ALMOST: Final = 0.05
 """By which probabilities may leave [0, 1]: the range of an 8-bit output is rounded to its steps."""
@@ -42,33 +40,6 @@ class Candidates(NamedTuple):
     label_id: Array
 
 
-def from_anchors(outputs: Mapping[str, Array], said: Settings) -> Candidates:
-    """Read codes relative to one square anchor for each cell (Liu et al., 2016, SSD; y first, as MediaPipe).
-
-    Args:
-        outputs: boxes (n, 4), scores (n, c).
-        said: the card's options.
-
-    Raises:
-        CardError: the shapes do not fit the card.
-        ModelError: an output is not a number.
-    """
-    anchors, codes, scores = anchors_of(said), outputs["boxes"], outputs["scores"]
-    wanted = (len(anchors), said.labels)
-    if scores.shape != wanted or codes.shape != (len(anchors), 4):
-        raise CardError(
-            f"boxes {codes.shape} and scores {scores.shape} came out, but {said.width} x {said.height} "
-            f"pixels with strides {list(said.strides)} and {said.labels} labels give {(len(anchors), 4)} and "
-            f"{wanted}. The card belongs to another model, or its roles are mixed up."
-        )
-    row, score, label_id = _best(scores, said)
-    code, cell = _numbers(codes[row]) / said.scale_yxhw, anchors[row]
-    side = cell[:, 2:]
-    center = cell[:, :2] + _within(code[:, 1::-1], _FARTHEST) * side
-    half = 0.5 * side * np.exp(_within(code[:, 3:1:-1], _LARGEST_EXPONENT))
-    return Candidates(np.concatenate([center - half, center + half], axis=1), score, label_id)
-
-
 def from_yolov8(outputs: Mapping[str, Array], said: Settings) -> Candidates:
     """Read rows of box and class scores, (4 + c, n) or (n, 4 + c), as YOLOv8 and its kin are exported.
 
@@ -83,10 +54,10 @@ def from_yolov8(outputs: Mapping[str, Array], said: Settings) -> Candidates:
             f"(n, {columns}). {_labels_hint(found, 4)}"
         )
     rows = found.T if found.shape[0] == columns else found
-    best = rows[:, 4:].max(axis=1)
-    _check(best, said)
-    likely = np.flatnonzero(best >= said.cut)  # thousands of rows, of which a few are looked into
-    inside, score, label_id = _best(rows[likely, 4:], said)
+    highest = rows[:, 4:].max(axis=1)
+    _check(highest, said)
+    likely = np.flatnonzero(highest >= said.cut)  # thousands of rows, of which a few are looked into
+    inside, score, label_id = best(rows[likely, 4:], said)
     return Candidates(_around_center(rows[likely[inside], :4], said), score, label_id)
 
 
@@ -109,8 +80,8 @@ def from_yolov5(outputs: Mapping[str, Array], said: Settings) -> Candidates:
     # no class score is above 1: where the object is too unlikely, so is every class of it
     likely = np.flatnonzero(rows[:, 4] >= said.cut)
     product = probabilities(rows[likely, 4:5], said) * probabilities(rows[likely, 5:], said)
-    place = _over(product, said.enough)
-    inside, score, label_id = _ranked(place, product.reshape(-1)[place], said.labels, said)
+    place = over(product, np.float32(said.threshold))
+    inside, score, label_id = ranked(place, product.reshape(-1)[place], said.labels)
     return Candidates(_around_center(rows[likely[inside], :4], said), score, label_id)
 
 
@@ -133,12 +104,12 @@ def from_postprocess(outputs: Mapping[str, Array], said: Settings) -> Candidates
             "they must be (n, 4), (n,) and (n,). The card's roles are mixed up."
         )
     valid = _count(outputs["count"], len(scores)) if "count" in outputs else len(scores)
-    row, score, _ = _best(scores[:valid, None], said)
-    label = _numbers(classes[row], "classes") - said.label_base
+    row, score, _ = best(scores[:valid, None], said)
+    label = numbers(classes[row], "classes") - said.label_base
     wrong = np.flatnonzero((label != np.floor(label)) | (label < 0) | (label >= said.labels))
     if len(wrong):
         raise CardError(_about_class(float(classes[row[wrong[0]]]), said))
-    corners = _within(_numbers(boxes[row])[:, (1, 0, 3, 2)], _FARTHEST)
+    corners = within(numbers(boxes[row])[:, (1, 0, 3, 2)], FARTHEST)
     corners *= (said.width, said.height, said.width, said.height)
     return Candidates(corners, score, label.astype(np.int64))
 
@@ -152,16 +123,18 @@ def probabilities(raw: Array, said: Settings) -> Array:
     return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
 
 
-def _best(raw: Array, said: Settings) -> tuple[Array, Array, Array]:
+def best(raw: Array, said: Settings) -> tuple[Array, Array, Array]:
     """Row, score and label of those of (n, c) raw scores that reach the threshold, best first."""
-    place = _over(raw, said.cut) if _check(raw, said) else np.arange(0)
-    return _ranked(place, probabilities(raw.reshape(-1)[place], said), raw.shape[1], said)
+    place = over(raw, said.cut) if _check(raw, said) else np.arange(0)
+    score = probabilities(raw.reshape(-1)[place], said)
+    enough = np.flatnonzero(score >= np.float32(said.threshold))
+    return ranked(place[enough], score[enough], raw.shape[1])
 
 
-def _over(raw: Array, cut: float) -> Array:
+def over(raw: Array, cut: float | np.float32) -> Array:
     """Places in the flattened scores of the best that reach a limit: at most `MOST_CANDIDATES`, ascending."""
     flat = raw.reshape(-1)
-    place = np.flatnonzero(flat >= cut)
+    place = (flat >= cut).nonzero()[0]
     if len(place) <= MOST_CANDIDATES:
         return place
     found = flat[place]
@@ -172,12 +145,28 @@ def _over(raw: Array, cut: float) -> Array:
     return np.asarray(place[np.sort(kept)])
 
 
-def _ranked(place: Array, score: Array, columns: int, said: Settings) -> tuple[Array, Array, Array]:
-    """Row, score and label of those at or over the threshold, best first."""
-    enough = np.flatnonzero(score >= np.float32(said.threshold))
-    order = enough[np.argsort(-score[enough], kind="stable")]
-    row, label_id = np.divmod(place[order], columns)
-    return row, score[order], label_id
+def ranked(place: Array, score: Array, columns: int) -> tuple[Array, Array, Array]:
+    """Row, score and label of what lies at these places of the flattened scores, best first."""
+    order = (-score).argsort(kind="stable")
+    row, label_id = np.divmod(place.take(order), columns)
+    return row, score.take(order), label_id.astype(np.int64, copy=False)
+
+
+def numbers(found: Array, role: str = "boxes") -> Array:
+    """As float64.
+
+    Raises:
+        ModelError: one is not a number; the error names the role.
+    """
+    real = np.asarray(found, np.float64)
+    if real.size and isnan(real.max()):
+        raise ModelError(f"{role} are not numbers (NaN). The weights are damaged.")
+    return real
+
+
+def within(real: Array, limit: float) -> Array:
+    """Clipped to [-limit, limit]; in half the time of `clip`."""
+    return np.asarray(np.minimum(np.maximum(real, -limit), limit))
 
 
 def _check(raw: Array, said: Settings) -> bool:
@@ -195,24 +184,12 @@ def _check(raw: Array, said: Settings) -> bool:
     return highest >= said.cut
 
 
-def _numbers(found: Array, role: str = "boxes") -> Array:
-    numbers = np.asarray(found, np.float64)
-    if numbers.size and isnan(numbers.max()):
-        raise ModelError(f"{role} are not numbers (NaN). The weights are damaged.")
-    return numbers
-
-
 def _around_center(cxcywh: Array, said: Settings) -> Array:
-    numbers = _within(_numbers(cxcywh), _FARTHEST)
+    real = within(numbers(cxcywh), FARTHEST)
     if said.boxes == "normalized":
-        numbers = numbers * (said.width, said.height, said.width, said.height)
-    center, half = numbers[:, :2], 0.5 * numbers[:, 2:]
+        real = real * (said.width, said.height, said.width, said.height)
+    center, half = real[:, :2], 0.5 * real[:, 2:]
     return np.concatenate([center - half, center + half], axis=1)
-
-
-def _within(numbers: Array, limit: float) -> Array:
-    """Clipped to [-limit, limit]; in half the time of `clip`."""
-    return np.asarray(np.minimum(np.maximum(numbers, -limit), limit))
 
 
 def _count(found: Array, rows: int) -> int:
