@@ -18,7 +18,7 @@ from edgecnn.card import Card
 from edgecnn.data.dataset import Dataset, Sample
 from edgecnn.data.unlabelled import UNLABELLED
 from edgecnn.errors import DataError, ModelError
-from edgecnn.evaluation.boxes import hit_of, over
+from edgecnn.evaluation.boxes import bytes_of, hit_of, over
 from edgecnn.evaluation.detection import Hit
 from edgecnn.evaluation.judged import Judged
 from edgecnn.evaluation.reading import Reading
@@ -114,7 +114,7 @@ class BoxReference:
                 results.append(found)
                 truths.append(truth)
                 name = PurePath(sample.image.name).name
-                known = b"?" if dataset.task == UNLABELLED else _bytes(truth)
+                known = b"?" if dataset.task == UNLABELLED else bytes_of(truth)
                 digest.update(f"{name}\0".encode(errors="surrogateescape") + known + b"\n")
             unreadable = tuple(reading.unreadable)
         if not results:
@@ -218,8 +218,3 @@ def _truth(sample: Sample) -> Boxes:
     if not isinstance(sample.truth, Boxes):
         raise DataError(f"{sample.image.name}: its truth is {type(sample.truth).__name__}, not Boxes")
     return sample.truth
-
-
-def _bytes(truth: Boxes) -> bytes:
-    parts = (truth.label_id.astype("<i8"), truth.xyxy.astype("<f4"), np.asarray(truth.ignored, np.uint8))
-    return b"".join(part.tobytes() for part in parts)

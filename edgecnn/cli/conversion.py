@@ -35,11 +35,14 @@ def given(
     fit: str | None,
     resize: str | None,
     size: str | None,
+    task: str | None,
+    options: Sequence[str],
 ) -> Any:
     """What the command line says about a source that is no run, and how images are resized."""
     from edgecnn.runtime.stranger import Given
 
-    words: dict[str, Any] = {"labels": labels, "color": color, "fit": fit, "resize": resize}
+    words: dict[str, Any] = {"labels": labels, "color": color, "fit": fit, "resize": resize, "task": task}
+    words["options"] = text.options(options) or None
     return Given(mean=text.numbers(mean), std=text.numbers(std), size_wh=text.size_wh(size), **words)
 
 

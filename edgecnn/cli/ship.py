@@ -16,7 +16,7 @@ def add_to(app: typer.Typer) -> None:
     app.command(
         epilog=text.examples(
             "edgecnn convert runs/cats --int8 --data photos/ --max-drop 1.0 --max-class-drop 5",
-            "edgecnn convert cats.tflite --int8 --data photos/ --unlabelled --mean 127.5 --std 127.5",
+            "edgecnn convert yolo.tflite --int8 --data cats.zip --labels cats.txt --option decode=yolov8",
         )
     )(convert)
     app.command(
@@ -117,6 +117,13 @@ def convert(
         Option(help="bilinear, area, or corner as MediaPipe does. (Default: the card's, else bilinear.)"),
     ] = None,
     size: Annotated[str | None, Option(help="Input in pixels, WxH, where the source leaves it open.")] = None,
+    task: Annotated[
+        str | None, Option(help="classification or detection, for a source without a card.")
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        Option(help="key=value for a source without a card, such as decode=yolov8; repeatable."),
+    ] = None,
     out: Annotated[Path | None, Option(help="Folder for the files. (Default: the run, or beside.)")] = None,
     force: Annotated[bool, Option("--force", help="Replace files that are there.")] = False,
     as_json: _Json = False,
@@ -137,7 +144,8 @@ def convert(
             max_class_drop=max_class_drop, ranges=ranges, keeps=None if keep == "nothing" else keep,
             allow_training=allow_training, uncertified=force_uncertified, io=io, weights=weights,
             samples=samples, judged=judged, seed=seed, audited=not no_audit, out=out, force=force,
-            given=given(labels=labels, mean=mean, std=std, color=color, fit=fit, resize=resize, size=size),
+            given=given(labels=labels, mean=mean, std=std, color=color, fit=fit, resize=resize, size=size,
+                        task=task, options=option or ()),
             progress=text.tell, training_progress=text.progress,
         )  # fmt: skip
 

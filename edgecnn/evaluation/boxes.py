@@ -119,7 +119,7 @@ def judge(
             matched_labels(found.labels, dataset)
         results.append(found)
         truths.append(truth)
-        images.add(sample, _bytes(truth))
+        images.add(sample, bytes_of(truth))
     if not results:
         return None
     judged = metrics(
@@ -182,6 +182,12 @@ def pairs(one: Boxes, other: Boxes) -> Array:
     return np.array(found, np.float64)
 
 
+def bytes_of(truth: Boxes) -> bytes:
+    """What a fingerprint of judged images knows of a truth: labels, corners and which boxes are ignored."""
+    parts = (truth.label_id.astype("<i8"), truth.xyxy.astype("<f4"), np.asarray(truth.ignored, np.uint8))
+    return b"".join(part.tobytes() for part in parts)
+
+
 def _resamples(results: Sequence[Boxes]) -> int:
     boxes = sum(map(len, results))
     return max(RESAMPLES // 5, min(RESAMPLES, _MOST_DRAWN // max(1, boxes)))
@@ -199,8 +205,3 @@ def _truth(sample: Sample) -> Boxes:
     if not isinstance(sample.truth, Boxes):
         raise DataError(f"{sample.image.name}: its truth is {type(sample.truth).__name__}, not Boxes")
     return sample.truth
-
-
-def _bytes(truth: Boxes) -> bytes:
-    parts = (truth.label_id.astype("<i8"), truth.xyxy.astype("<f4"), np.asarray(truth.ignored, np.uint8))
-    return b"".join(part.tobytes() for part in parts)
