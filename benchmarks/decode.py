@@ -5,10 +5,13 @@ Cases, 320 x 320 pixels, 2,100 cells: a usual frame (six objects, about 45 score
 groups, and all with every label. The limits: 2 ms for each with 20 labels, and a tenth of the model's
 `invoke` for a usual frame.
 
-With a model, one `invoke` and one decode take turns. Both run in this thread, whose processor time is
-counted: what else the machine does costs them little.
+Outputs are of 8 bits, as an int8 model stores them, and decoded as `Model` does it; --real decodes real
+numbers. With a model, one `invoke` and one decode take turns: then NumPy's code has left the caches, which
+costs more than the work itself. Both run in this thread, whose processor time is counted: what else the
+machine does costs them little. With images, too, the model's own answers are decoded, the outputs' copy out
+of the interpreter included; this is wall time.
 
-    python benchmarks/decode.py runs/cats/int8.tflite --seconds 5
+    python benchmarks/decode.py runs/cats/int8.tflite photos/*.jpg --seconds 5
 """
 
 import argparse
@@ -21,10 +24,12 @@ import numpy as np
 
 from edgecnn.card import Card, InputSpec
 from edgecnn.image import Array, View
+from edgecnn.image_file import read as read_image
 from edgecnn.results import Boxes
 from edgecnn.runtime.environment import environment
-from edgecnn.runtime.model import load
+from edgecnn.runtime.model import Model, Timings, load
 from edgecnn.tasks import detection
+from edgecnn.tasks.stored import Steps
 
 SIDE = 320
 VIEW = View((0.5, 0.5), (0.0, 40.0), (640, 480))
@@ -107,12 +112,53 @@ def measured(steps: list[Callable[[], object]], seconds: float) -> list[Array]:
     return [np.array(one[5:]) for one in times]
 
 
+def stored(real: Array) -> tuple[Array, Steps]:
+    """Real numbers as a converter stores them, in 256 steps from the least to the highest."""
+    low, high = float(real.min()), float(real.max())
+    scale = (high - low) / 255
+    values = np.arange(256, dtype=np.float64) * scale + low
+    return np.rint((real - low) / scale).astype(np.uint8), Steps(
+        np.dtype(np.uint8), values.astype(np.float32)
+    )
+
+
+def decoding(card: Card, outputs: dict[str, Array], *, real: bool) -> Callable[[], Boxes]:
+    """What is measured: a decode of these outputs."""
+    if real:
+        decode = detection.decoder(card)
+        return lambda: decode(outputs, VIEW)
+    pairs = {role: stored(one) for role, one in outputs.items()}
+    decode = detection.decoder(card, {role: steps for role, (_, steps) in pairs.items()})
+    kept = {role: values for role, (values, _) in pairs.items()}
+    return lambda: decode(kept, VIEW)
+
+
+def answers(model: Model, images: list[Path], seconds: float) -> str:
+    """Of images: what the model's own answers cost, in a line."""
+    pixels = [read_image(path) for path in images]
+    results = [model(one) for one in pixels]
+    times: list[Timings] = []
+    end = perf_counter() + seconds
+    while perf_counter() < end or len(times) < 20:
+        times += [model.timed(one)[1] for one in pixels]
+    decode, invoke = (np.array([getattr(one, name) for one in times]) for name in ("decode_ms", "invoke_ms"))
+    boxes = np.mean([len(result.records()) for result in results])
+    ratio = np.median(decode) / np.median(invoke)
+    return (
+        f"{f'{len(images)} images, outputs read':36s} {boxes:4.0f} boxes  p50 {np.median(decode):.3f}  "
+        f"p90 {np.percentile(decode, 90):.3f}  p99 {np.percentile(decode, 99):.3f} ms  "
+        f"invoke {np.median(invoke):.3f} ms, ratio {ratio:.3f}"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("model", type=Path, nargs="?", help="a .tflite file to compare with")
+    parser.add_argument("images", type=Path, nargs="*", help="that the model answers")
     parser.add_argument("--seconds", type=float, default=2.0, help="for each case")
+    parser.add_argument("--real", action="store_true", help="decode real numbers, as of a float model")
     given = parser.parse_args()
     cv2.setNumThreads(1)
     machine = environment()
@@ -120,10 +166,7 @@ def main() -> None:
     model = load(given.model, threads=1) if given.model else None
     failed = False
     for name, card, outputs in cases():
-
-        def decode(outputs: dict[str, Array] = outputs, card: Card = card) -> Boxes:
-            return detection.decode(outputs, VIEW, card)
-
+        decode = decoding(card, outputs, real=given.real)
         steps: list[Callable[[], object]] = [decode, model.invoke] if model else [decode]
         milliseconds, *bare = measured(steps, given.seconds)
         p50, p90, p99 = np.percentile(milliseconds, (50, 90, 99))
@@ -134,6 +177,8 @@ def main() -> None:
             failed |= ratio > LIMIT_RATIO and name.startswith("usual")
             line += f"  invoke {np.median(bare[0]):.3f} ms, ratio {ratio:.3f}"
         print(line)
+    if model and given.images:
+        print(answers(model, given.images, given.seconds))
     raise SystemExit(failed)
 
 

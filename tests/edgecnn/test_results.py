@@ -99,6 +99,18 @@ def test_what_does_not_fit_together_is_refused_with_its_values(build, said):
         build()
 
 
+def test_adopted_boxes_are_those_arrays_and_cannot_be_written():
+    xyxy, score = np.array([[0, 0, 4, 2]], np.float32), np.array([0.5], np.float32)
+    boxes = Boxes.adopt(xyxy, score, np.array([2]), LABELS)
+    checked = Boxes(xyxy, score, [2], LABELS)
+    assert boxes.xyxy is xyxy
+    assert boxes.records() == checked.records()
+    for name in ("xyxy", "score", "label_id", "ignored"):
+        assert getattr(boxes, name).dtype == getattr(checked, name).dtype
+        assert not getattr(boxes, name).flags.writeable
+    assert boxes.ignored.tolist() == [False]
+
+
 def test_a_box_without_area_is_allowed():
     assert len(two_boxes(xyxy=[[1, 1, 1, 1], [0, 0, 0, 5]])) == 2
 

@@ -5,6 +5,7 @@ what the 256 values of a code mean is looked up. Both give the same candidates, 
 """
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -15,6 +16,7 @@ from edgecnn.tasks.detection.candidates import (
     FARTHEST,
     Candidates,
     best,
+    no_probabilities,
     numbers,
     over,
     probabilities,
@@ -41,10 +43,8 @@ def reader(said: Settings, steps: Mapping[str, Steps]) -> Callable[[Mapping[str,
         A function of the outputs by role. It raises CardError where the shapes do not fit the card, and
         ModelError where an output is not a number.
     """
-    anchors = anchors_of(said)
-    center_yx = np.ascontiguousarray(anchors[:, 1::-1])
-    sides = anchors[:, 2:] * (1.0, 1.0, 0.5, 0.5)  # of the anchor, twice; half of it, twice
-    wanted = {"boxes": (len(anchors), 4), "scores": (len(anchors), said.labels)}
+    center_yx, sides = _cells(said)
+    wanted = {"boxes": (len(sides), 4), "scores": (len(sides), said.labels)}
     rank, offsets = _ranking(said, steps.get("scores")), _offsets(said, steps.get("boxes"))
 
     def read(outputs: Mapping[str, Array]) -> Candidates:
@@ -68,10 +68,19 @@ def reader(said: Settings, steps: Mapping[str, Steps]) -> Callable[[Mapping[str,
     return read
 
 
+@lru_cache(maxsize=32)
+def _cells(said: Settings) -> tuple[Array, Array]:
+    """Of every cell: y, x of the centre; twice the side of its anchor, and twice half of it."""
+    anchors = anchors_of(said)
+    return np.ascontiguousarray(anchors[:, 1::-1]), anchors[:, 2:] * (1.0, 1.0, 0.5, 0.5)
+
+
 def _ranking(said: Settings, steps: Steps | None) -> _Ranking:
     """What finds row, score and label of the (n, c) scores that reach the threshold, best first."""
     if steps is None:
         return lambda raw: best(raw, said)
+    if no_probabilities(float(steps.real.max()), said):  # whether one is, the outputs of each image say
+        return lambda stored: best(steps.real.take(stored.view(np.uint8)), said)
     score_of = probabilities(steps.real, said)
     least = steps.least(score_of >= np.float32(said.threshold))
 

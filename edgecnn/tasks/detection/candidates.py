@@ -123,6 +123,11 @@ def probabilities(raw: Array, said: Settings) -> Array:
     return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
 
 
+def no_probabilities(highest: float, said: Settings) -> bool:
+    """Whether the highest score is too high for what the card says that scores are."""
+    return said.scores == "probabilities" and highest > 1 + _ALMOST
+
+
 def best(raw: Array, said: Settings) -> tuple[Array, Array, Array]:
     """Row, score and label of those of (n, c) raw scores that reach the threshold, best first."""
     place = over(raw, said.cut) if _check(raw, said) else np.arange(0)
@@ -176,7 +181,7 @@ def _check(raw: Array, said: Settings) -> bool:
     highest = float(raw.max())  # NaN where there is one
     if not highest < inf:
         raise ModelError("scores are not finite (NaN or infinity). The weights are damaged.")
-    if said.scores == "probabilities" and highest > 1 + _ALMOST:
+    if no_probabilities(highest, said):
         raise CardError(
             f"a score is {highest:.4g}, but probabilities lie in 0..1. Set the card's option scores to "
             "logits if a sigmoid is still to come; otherwise the roles are mixed up."

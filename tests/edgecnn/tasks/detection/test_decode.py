@@ -239,7 +239,7 @@ def test_a_score_equal_to_the_threshold_is_an_answer(card_of, encoded, form, sco
 
 
 @given(st.floats(-120, 120, width=32), st.floats(0, 1))
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_comparing_logits_answers_as_comparing_probabilities(card_of, raw, threshold):
     card = card_of("anchors", size_wh=(8, 8), strides=[8], anchor_px=[8], labels=("a",), threshold=threshold)
     outputs = {"boxes": np.zeros((1, 4), np.float32), "scores": np.array([[raw]], np.float32)}
