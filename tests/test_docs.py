@@ -61,7 +61,7 @@ def run(line: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
     elif words[0] == "python":
         words[0] = sys.executable
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+    return subprocess.run(words, cwd=cwd, env=environment, capture_output=True, text=True, timeout=600)
 
 
 def run_all(lines: dict[str, int], cwd: Path, *, least: int) -> None:
@@ -98,8 +98,7 @@ def test_a_detector_is_made_as_its_page_tells_and_decoded_without_edgecnn(tmp_pa
     (block,) = blocks(DETECTION, "python")
     ended = run(f"python -c {shlex.quote(block)}", tmp_path)
     assert ended.returncode == 0, ended.stderr
-    found = re.match(r"(\d+) boxes, equal: True", ended.stdout)
-    assert found and int(found[1]), ended.stdout
+    assert re.match(r"[1-9]\d* boxes, equal: True", ended.stdout), ended.stdout
 
 
 @pytest.mark.tensorflow
