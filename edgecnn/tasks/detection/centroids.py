@@ -1,11 +1,12 @@
 """Coarse grids of class scores: for targets of about a cell's size, where a box would say little more.
 
-As in Edge Impulse's FOMO ("faster objects, more objects"): an answer is a group of neighbouring cells.
+In the manner of Edge Impulse's FOMO ("faster objects, more objects"), but answers are peaks (Zhou et al.,
+2019, "Objects as Points", arXiv 1904.07850, section 4): groups of cells over a threshold would melt into one
+as the threshold falls, and none could be fitted.
 """
 
 from collections.abc import Mapping
 
-import cv2
 import numpy as np
 
 from edgecnn.errors import CardError, ModelError
@@ -15,14 +16,17 @@ from edgecnn.tasks.detection.settings import Settings
 
 
 def from_centroids(outputs: Mapping[str, Array], said: Settings) -> Candidates:
-    """Join cells of one label over the threshold that touch, at sides or corners, to answers.
+    """Give every cell over the threshold that none of its eight neighbours of the same label outdoes.
 
-    Score: the best cell's. Box: what encloses the cells. Of equal scores, the group with the earlier first
-    cell comes first, then the lower label.
+    Of equal neighbours the first answers, row by row. Of equal answers the earlier cell comes first, then the
+    lower label.
 
     Args:
         outputs: scores (rows, columns, c).
         said: the card's options.
+
+    Returns:
+        Boxes are the cells.
 
     Raises:
         CardError: the grid does not fit the card.
@@ -38,26 +42,25 @@ def from_centroids(outputs: Mapping[str, Array], said: Settings) -> Candidates:
     if np.isnan(scores).any() or (scores == np.inf).any():
         raise ModelError("scores are not finite (NaN or infinity). The weights are damaged.")
     likely = probabilities(scores, said)
-    over = likely >= np.float32(said.threshold)
-    present = np.flatnonzero(over.any(axis=(0, 1))).tolist()
-    groups = [group for label in present for group in _groups(over, likely, label)]
-    groups.sort(key=lambda group: (-group[0], group[1], group[2]))
-    table = np.array(groups, np.float64).reshape(-1, 7)
+    row, column, label = np.nonzero((likely >= np.float32(said.threshold)) & _peaks(likely))
+    score = likely[row, column, label]
+    order = np.lexsort((label, row * likely.shape[1] + column, -score))
+    row, column, label, score = (one[order] for one in (row, column, label, score))
+    xyxy = np.stack([column, row, column + 1, row + 1], 1).astype(np.float64) * stride
     limits = (said.width, said.height, said.width, said.height)  # the last cells may reach out of the image
-    xyxy = np.minimum(table[:, 3:] * stride, limits)
-    return Candidates(xyxy, table[:, 0].astype(np.float32), table[:, 2].astype(np.int64))
+    return Candidates(np.minimum(xyxy, limits), score.astype(np.float32), label.astype(np.int64))
 
 
-def _groups(over: Array, likely: Array, label: int) -> list[tuple[float, ...]]:
-    """Of one label: score, first cell, label, left, top, right, bottom in cells; one for each group."""
-    mask = over[:, :, label].astype(np.uint8)
-    count, group = cv2.connectedComponents(mask, connectivity=8, ltype=cv2.CV_32S)
-    row, column = np.nonzero(group)
-    number = np.asarray(group, np.intp)[row, column] - 1
-    highest, lowest = np.zeros((3, count - 1)), np.full((3, count - 1), np.inf)
-    for place, values in enumerate((likely[row, column, label], column + 1, row + 1)):
-        np.maximum.at(highest[place], number, values)
-    for place, values in enumerate((row * over.shape[1] + column, column, row)):
-        np.minimum.at(lowest[place], number, values)
-    (best, right, bottom), (first, left, top) = highest.tolist(), lowest.tolist()
-    return list(zip(best, first, [float(label)] * (count - 1), left, top, right, bottom, strict=True))
+def _peaks(likely: Array) -> Array:
+    """Where no neighbour is higher, nor an earlier one as high: (rows, columns, c) bool."""
+    rows, columns, _ = likely.shape
+    padded = np.pad(likely, ((1, 1), (1, 1), (0, 0)), constant_values=-1)
+    found = np.ones(likely.shape, bool)
+    for down in (-1, 0, 1):
+        for right in (-1, 0, 1):
+            other = padded[1 + down : 1 + down + rows, 1 + right : 1 + right + columns]
+            if (down, right) < (0, 0):
+                found &= likely > other
+            elif (down, right) > (0, 0):
+                found &= likely >= other
+    return found

@@ -1,4 +1,4 @@
-"""Cells that touch become one answer, as a flood fill in plain Python finds them."""
+"""Cells that no neighbour outdoes are answers, as plain Python finds them by definition."""
 
 from math import inf, nan
 
@@ -23,25 +23,24 @@ def grid(*cells, shape=(8, 12, 3)):
     return {"scores": scores}
 
 
-def flooded(scores, threshold):
-    """Groups by definition: score, first cell, label, box in cells."""
-    labels = scores.shape[2]
-    left = {tuple(map(int, cell)) for cell in np.argwhere(scores >= np.float32(threshold))}
-    groups = []
-    for label in range(labels):
-        mine = sorted(cell[:2] for cell in left if cell[2] == label)
-        while mine:
-            group, edge = [], [mine.pop(0)]
-            while edge:
-                row, column = edge.pop()
-                group.append((row, column))
-                near = [c for c in mine if abs(c[0] - row) <= 1 and abs(c[1] - column) <= 1]
-                mine = [c for c in mine if c not in near]
-                edge += near
-            rows, columns = [c[0] for c in group], [c[1] for c in group]
-            box = (min(columns), min(rows), max(columns) + 1, max(rows) + 1)
-            groups.append((max(scores[r, c, label] for r, c in group), min(group), label, box))
-    return sorted(groups, key=lambda one: (-one[0], one[1], one[2]))
+def highest(scores, threshold):
+    """Answers by definition: score, cell, label, box in cells."""
+    rows, columns, _ = scores.shape
+    found = []
+    for row, column, label in np.argwhere(scores >= np.float32(threshold)).tolist():
+        near = [
+            (r, c)
+            for r in range(max(0, row - 1), min(rows, row + 2))
+            for c in range(max(0, column - 1), min(columns, column + 2))
+            if (r, c) != (row, column)
+        ]
+        mine = scores[row, column, label]
+        if all(
+            scores[r, c, label] < mine or ((r, c) > (row, column) and scores[r, c, label] == mine)
+            for r, c in near
+        ):
+            found.append((mine, (row, column), label, (column, row, column + 1, row + 1)))
+    return sorted(found, key=lambda one: (-one[0], one[1], one[2]))
 
 
 def test_an_empty_grid_has_no_answers(card_of):
@@ -53,14 +52,14 @@ def test_an_empty_grid_has_no_answers(card_of):
     [
         ([(0, 0, 0)], [(0, 0, 8, 8)]),
         ([(7, 11, 2)], [(88, 56, 96, 64)]),
-        ([(2, 3, 0), (2, 4, 0), (3, 4, 0)], [(24, 16, 40, 32)]),
-        ([(2, 3, 0), (3, 4, 0)], [(24, 16, 40, 32)]),  # corners touch, too
+        ([(2, 3, 0), (2, 4, 0), (3, 4, 0)], [(24, 16, 32, 24)]),  # of equal neighbours the first
+        ([(2, 3, 0), (3, 4, 0)], [(24, 16, 32, 24)]),  # corners touch, too
         ([(2, 3, 0), (2, 5, 0)], [(24, 16, 32, 24), (40, 16, 48, 24)]),
         ([(2, 3, 0), (2, 4, 1)], [(24, 16, 32, 24), (32, 16, 40, 24)]),  # another label is another answer
         ([(2, 3, 0), (2, 3, 1)], [(24, 16, 32, 24), (24, 16, 32, 24)]),
     ],
 )
-def test_cells_that_touch_are_one_answer(card_of, cells, boxes):
+def test_of_cells_that_touch_one_answers(card_of, cells, boxes):
     found = decode(grid(*cells), WHOLE, card_of("centroids"))
     assert found.xyxy.tolist() == [list(box) for box in boxes]
     np.testing.assert_allclose(found.score, 1 / (1 + np.exp(-3)))
@@ -85,12 +84,23 @@ def test_the_last_cells_end_where_the_image_ends(card_of):
     st.sampled_from([0.1, 0.3, 0.5, 0.6]),
 )
 @settings(max_examples=60, deadline=None)
-def test_answers_are_those_of_a_flood_fill(card_of, scores, threshold):
+def test_answers_are_the_peaks(card_of, scores, threshold):
     card = card_of("centroids", scores="probabilities", threshold=threshold)
-    found, wanted = decode({"scores": scores}, WHOLE, card), flooded(scores, threshold)
+    found, wanted = decode({"scores": scores}, WHOLE, card), highest(scores, threshold)
     assert found.score.tolist() == [float(one[0]) for one in wanted]
     assert found.label_id.tolist() == [one[2] for one in wanted]
     assert (found.xyxy / 8).tolist() == [list(map(float, one[3])) for one in wanted]
+
+
+def test_a_lower_threshold_takes_no_answer_away(card_of):
+    scores = np.random.default_rng(0).random((8, 12, 3)).astype(np.float32) * 0.03
+    scores[2, 3, 0] = scores[5, 9, 0] = 0.9
+    strict, lenient = (
+        decode({"scores": scores}, WHOLE, card_of("centroids", scores="probabilities", threshold=threshold))
+        for threshold in (0.5, 0.01)
+    )
+    assert len(strict) == 2
+    assert lenient.xyxy[:2].tolist() == strict.xyxy.tolist()
 
 
 @pytest.mark.parametrize("bad", [nan, inf])
