@@ -18,6 +18,7 @@ from converters import float_source
 from converters.input_shape import INPUT, SIGNATURE
 from edgecnn.errors import ConversionError
 from edgecnn.graph import Graph, check, read
+from edgecnn.runtime.stranger_postprocess import OPERATOR
 
 _LAST_SHORT_CODE: Final = 127
 """Operators above it are named by `builtin_code` alone (schema.fbs, OperatorCode)."""
@@ -50,6 +51,12 @@ def check_float(graph: Graph) -> None:
                 f"{graph.name}: {tensor.name!r} is stored sparse, which is not read. Convert from the file "
                 "before pruning was packed."
             )
+    if any(operator.custom_code == OPERATOR for operator in graph.ops):
+        # it is float whatever the scheme, and leaves rows that it does not fill as they are
+        raise ConversionError(
+            f"{graph.name}: ends in {OPERATOR}, which has no int8 form. Export the network without it, with "
+            "boxes and scores as outputs, and convert that."
+        )
     if len(graph.subgraphs) > 1:
         kinds = [
             op.kind for op in graph.ops if op.kind in ("IF", "WHILE", "CALL_ONCE", "STABLEHLO_COMPOSITE")

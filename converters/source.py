@@ -115,7 +115,7 @@ def _of_run(path: Path, given: Given) -> Source:
     if replace(given, resize=None) != Given():
         raise CardError(
             f"{path}: is a run, whose card says how its network was trained; labels, mean, std, colour, fit, "
-            "task and size cannot be said again. Leave these options out."
+            "task, size and the task's options cannot be said again. Leave these options out."
         )
     card = _resized(card, given)
     if not run.model.is_file():
@@ -148,7 +148,7 @@ def _of_tensorflow(path: Path, kind: Literal["keras", "saved_model"], given: Giv
     task = given.task or "classification"
     if task not in TASKS:
         raise CardError(f"{path}: task {task!r} is unknown; this version knows {', '.join(TASKS)}")
-    roles: tuple[str, ...] = TASKS[task].roles({})
+    roles: tuple[str, ...] = TASKS[task].roles(given.options or {})
     from converters import from_keras  # TensorFlow takes seconds to load
 
     if kind == "keras":

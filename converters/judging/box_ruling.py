@@ -3,11 +3,7 @@
 The rules are those of classification (`converters.ruling`), with the images drawn again (paired bootstrap) in
 the place of counted pairs. A figure observed beyond the budget is refused, unless two boxes more or less
 would decide it and chance explains it; one inside must be proven, for both figures: no correction is needed
-to prove a claim about all. A class is refused when its drop lies beyond the budget, its own images say that
-this is no even toss, and it is not what the worst of so many classes shows if it fares like the others.
-
-Drawing images again shows no loss where none was seen, however few they are. So no bound is below the exact
-one for boxes of which none was lost: 1 - 0.05 ^ (1 / boxes).
+to prove a claim about all. Of classes, `converters.judging.box_rows` says which are refused.
 
 Where nobody drew boxes, the float model's own are the truth. A box that moved a little is then an error at
 high overlaps though people may find it as good. So mAP@0.5 is held against the budget, and mAP@0.5:0.95
@@ -15,18 +11,15 @@ against MOST_CHANGED times the budget. Classes are then not judged.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 from converters.certificate import Budget, Outcome, State
 from converters.judging.box_drops import Drops, chance
+from converters.judging.box_rows import CHANCE, NAMES, BoxRow, Figure, figure_of, least_bound, rows_of
 from converters.ruling import MOST_CHANGED
-from edgecnn.evaluation.paired import CONFIDENCE
 from edgecnn.evaluation.resampling import Drop
 
-NAMES: Final = {"map": "mAP@0.5:0.95", "map50": "mAP@0.5", "f1": "F1 of centre hits"}
-
-_CHANCE: Final = 1 - CONFIDENCE
 _MOST_NAMED: Final = 3
 
 _CONTRADICTS: Final = 20.0
@@ -34,69 +27,6 @@ _CONTRADICTS: Final = 20.0
 
 _ENOUGH: Final = 20
 """Boxes of a class below which they contradict nothing."""
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One figure, of all classes or of one; `drop` and `at_most` in points."""
-
-    metric: str
-    before: float
-    after: float
-    drop: float
-    at_most: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-ready values."""
-        return {
-            "metric": self.metric,
-            "float": round(self.before, 6),
-            "file": round(self.after, 6),
-            "drop_points": round(self.drop, 3),
-            "at_most_points": round(self.at_most, 3),
-        }
-
-
-@dataclass(frozen=True)
-class BoxRow:
-    """How one class fared.
-
-    Attributes:
-        label: its name.
-        boxes: that people drew of it.
-        figures: one for each metric.
-        state: `proven` within the budget, `unproven`, or `refused`: beyond it, and not by chance.
-        why: what makes it unproven or refused; "" where it is proven.
-        measurable: the float model finds enough of it for a drop to show.
-    """
-
-    label: str
-    boxes: int
-    figures: tuple[Figure, ...]
-    state: State
-    why: str = ""
-    measurable: bool = True
-
-    @property
-    def worst(self) -> Figure:
-        """The figure that dropped most."""
-        return max(self.figures, key=lambda one: one.drop)
-
-    @property
-    def at_most(self) -> float:
-        """What the images leave possible, in points, of the worst figure."""
-        return max(one.at_most for one in self.figures)
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-ready values; the worst figure's stand where those of a classifier's class stand."""
-        return {
-            "label": self.label,
-            "boxes": self.boxes,
-            **self.worst.as_dict(),
-            "at_most_points": round(self.at_most, 3),
-            "state": self.state,
-            "figures": [one.as_dict() for one in self.figures],
-        }
 
 
 @dataclass(frozen=True)
@@ -135,7 +65,7 @@ def rule(
         broken: how the outputs are ruined, where they are.
     """
     total = sum(boxes.values())
-    figures = tuple(_figure(one.metric, one.whole, total) for one in found)
+    figures = tuple(figure_of(one.metric, one.whole, total) for one in found)
     refused, unproven, stated, notes = [], [], [], []
     contradictions = _contradictions(found, boxes, record or {}) if is_labelled else []
     if broken:
@@ -153,7 +83,7 @@ def rule(
         elif state == "unproven":
             unproven.append(line)
             stated.append(budget.drop_stated)
-    rows = _rows(found, boxes, budget) if is_labelled else []
+    rows = rows_of(found, boxes, budget) if is_labelled else []
     if worst := [row for row in rows if row.state == "refused"]:
         refused.append(_classes_line(worst, budget))
     missing = [label for label, count in boxes.items() if not count] if is_labelled else []
@@ -177,16 +107,6 @@ def rule(
     )
 
 
-def _figure(metric: str, drop: Drop, boxes: int) -> Figure:
-    at_most = 100 * max(drop.bound, drop.drop, _least_bound(boxes))
-    return Figure(metric, drop.reference, drop.model, 100 * drop.drop, at_most)
-
-
-def _least_bound(boxes: int) -> float:
-    """What remains possible where not one of so many boxes was lost."""
-    return 1 - _CHANCE ** (1 / boxes) if boxes else 1.0
-
-
 def _overall(
     figure: Figure, drop: Drop, boxes: int, images: int, allowed: float, is_labelled: bool
 ) -> tuple[State, str]:
@@ -196,7 +116,7 @@ def _overall(
         f"{100 * figure.after:.2f} on {boxes} boxes in {images} images{of})"
     )
     if figure.drop > allowed:
-        if 200 / boxes >= allowed and chance(drop) > _CHANCE:
+        if 200 / boxes >= allowed and chance(drop) > CHANCE:
             return (
                 "unproven",
                 f"{found}; allowed are {allowed:g}, but one box weighs {100 / boxes:.1f} points",
@@ -207,47 +127,6 @@ def _overall(
             f"{found}, but up to {figure.at_most:.2f} are possible; allowed are {allowed:g}: add images"
         )
     return "proven", ""
-
-
-def _rows(found: Sequence[Drops], boxes: Mapping[str, int], budget: Budget) -> list[BoxRow]:
-    """How each class fared, the worst first."""
-    by_label: dict[str, list[tuple[Drops, Drop]]] = {}
-    for one in found:
-        for drop in one.classes:
-            by_label.setdefault(str(drop.label), []).append((one, drop))
-    rows = []
-    for label, drops in by_label.items():
-        count = boxes.get(label, 0)
-        figures = tuple(_figure(one.metric, drop, count) for one, drop in drops)
-        row = BoxRow(label, count, figures, "proven")
-        beyond = [each for each, figure in zip(drops, figures, strict=True) if _beyond(figure, budget)]
-        if any(not _may_be_chance(drop, one.classes, budget) for one, drop in beyond):
-            row = replace(row, state="refused", why=f"beyond {budget.max_class_drop:g} points")
-        elif any(100 * figure.before <= budget.max_class_drop for figure in figures):
-            why = f"the float model has only {100 * row.worst.before:.1f} points of {NAMES[row.worst.metric]}"
-            row = replace(row, state="unproven", why=why, measurable=budget.max_class_drop >= 100)
-        elif row.at_most > budget.max_class_drop:
-            why = f"up to {row.at_most:.1f} points are possible"
-            if 100 / count > budget.max_class_drop:
-                why = f"{count} boxes: one weighs {100 / count:.1f} points"
-            row = replace(row, state="unproven", why=why)
-        rows.append(row)
-    return sorted(rows, key=lambda row: (row.state != "refused", -row.worst.drop, -row.at_most, row.label))
-
-
-def _beyond(figure: Figure, budget: Budget) -> bool:
-    return figure.drop > budget.max_class_drop
-
-
-def _may_be_chance(one: Drop, classes: Sequence[Drop], budget: Budget) -> bool:
-    """Whether such a loss may befall the worst of so many classes although it is inside, like the others."""
-    if chance(one) > _CHANCE:
-        return True
-    others = [each.drop for each in classes if each is not one]
-    if not others:
-        return False
-    usual = min(sum(others) / len(others), budget.max_class_drop / 100)  # beyond the budget excuses none
-    return chance(one, max(usual, 0.0)) * len(classes) > _CHANCE
 
 
 def _contradictions(
@@ -287,11 +166,11 @@ def _unproven_classes(
 
 def _is_hopeless(boxes: int, rows: Sequence[BoxRow], missing: Sequence[str], budget: Budget) -> bool:
     """Whether not even a file equal to the float model could pass: the boxes are too few, or no good."""
-    if budget.drop_stated and 100 * _least_bound(boxes) > budget.max_drop:
+    if budget.drop_stated and 100 * least_bound(boxes) > budget.max_drop:
         return True
     if not budget.class_drop_stated:
         return False
-    few = any(100 * _least_bound(row.boxes) > budget.max_class_drop for row in rows)
+    few = any(100 * least_bound(row.boxes) > budget.max_class_drop for row in rows)
     return bool(missing) or few or not all(row.measurable for row in rows)
 
 

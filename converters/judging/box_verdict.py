@@ -6,7 +6,7 @@ from math import isfinite
 from typing import Any
 
 from converters.certificate import MOST_CLASSES, Budget, Outcome
-from converters.judging.box_ruling import NAMES, BoxRow, Figure
+from converters.judging.box_rows import NAMES, BoxRow, Figure
 from edgecnn.evaluation.boxes import BoxAgreement
 from edgecnn.evaluation.judged import Judged
 from edgecnn.evaluation.paired import CONFIDENCE
@@ -118,7 +118,7 @@ class BoxVerdict:
                 f"{100 * one.after:.1f}",
                 f"{one.drop:.1f}",
                 f"{one.at_most:.1f}",
-                {"proven": "yes", "unproven": "no", "refused": "refused"}[row.state] if first else "",
+                _word(row) if first else "",
             )
             for row in self.classes[:most]
             for first, one in zip((True, False), row.figures, strict=False)
@@ -134,6 +134,7 @@ class BoxVerdict:
         outputs = ", ".join(f"{role} {ratio:.1f} dB" for role, ratio in self.signal.by_role.items())
         return [
             *found,
+            *(("worst class", _told(row)) for row in self._worst),
             (
                 "boxes shown by both",
                 f"{agreement.share:.2%} ({agreement.reference_boxes} and {agreement.boxes})",
@@ -141,6 +142,12 @@ class BoxVerdict:
             ("signal to noise", outputs),
             ("threshold, float and file", f"{self.thresholds[0]:.3f} and {self.thresholds[1]:.3f}"),
         ]
+
+    @property
+    def _worst(self) -> tuple[BoxRow, ...]:
+        """The class that lost most, and every other that lost more than is allowed."""
+        rows = sorted(self.classes, key=lambda row: -row.worst.drop)
+        return tuple(row for place, row in enumerate(rows) if not place or row.beyond)
 
     def as_dict(self) -> dict[str, Any]:
         """The certificate: JSON-ready values, the same for the same model and images."""
@@ -164,7 +171,10 @@ class BoxVerdict:
             "figures": [one.as_dict() for one in self.figures_of_all],
             "threshold": {"float": round(self.thresholds[0], 6), "file": round(self.thresholds[1], 6)},
             "agreement": self.agreement.as_dict(),
-            "classes": {state: self._count(state) for state in ("proven", "unproven", "refused")},
+            "classes": {
+                **{state: self._count(state) for state in ("proven", "unproven", "refused")},
+                "beyond": sum(row.beyond for row in self.classes),
+            },
             "per_class": [row.as_dict() for row in self.classes[:MOST_CLASSES]],
             **self.signal.as_dict(),
             "runtime": dict(self.runtime),
@@ -174,6 +184,21 @@ class BoxVerdict:
 
     def _count(self, state: str) -> int:
         return sum(row.state == state for row in self.classes)
+
+
+def _word(row: BoxRow) -> str:
+    if row.state == "unproven" and row.beyond:
+        return "no, beyond"
+    return {"proven": "yes", "unproven": "no", "refused": "refused"}[row.state]
+
+
+def _told(row: BoxRow) -> str:
+    one = row.worst
+    beyond = ", more than allowed: chance alone may show that" if row.beyond else ""
+    return (
+        f"{row.label!r} {one.drop:.1f} points of {NAMES[one.metric]} ({100 * one.before:.1f} to "
+        f"{100 * one.after:.1f} on {row.boxes} boxes){beyond}"
+    )
 
 
 def _json(value: float) -> float | None:

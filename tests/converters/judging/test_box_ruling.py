@@ -45,6 +45,18 @@ def test_what_becomes_of_a_loss(drops, outcome):
     assert ruled(drops).outcome == outcome
 
 
+@pytest.mark.parametrize(
+    ("points", "width", "beyond", "state"),
+    [(1.9, 0.05, False, "proven"), (2.1, 20.0, True, "unproven"), (2.5, 0.2, True, "refused")],
+)
+def test_a_class_beyond_the_budget_is_marked_though_chance_explains_it(points, width, beyond, state):
+    cat = Drops("map", drop(0.2), (drop(points, width=width, label="cat"), drop(0.1, label="dog")))
+    row = next(one for one in ruled([cat]).classes if one.label == "cat")
+    assert (row.beyond, row.state) == (beyond, state)
+    assert row.as_dict()["beyond"] is beyond
+    assert ("chance" in row.why) is (state == "unproven")
+
+
 def test_either_figure_decides():
     fine, bad = found(0.2)[0], found(1.5)[1]
     made = ruled([fine, bad])
