@@ -62,8 +62,8 @@ PLANS: dict[str, Plan] = {
         model="efficientnet_lite0",
         size_wh=(256, 192),  # larger than the scenes: a quarter of the boxes has a side below 13 pixels
         epochs=4,
-        # From fresh weights a detector learns next to nothing in the few thousand steps of ten minutes. Scenes
-        # are as many as anyone wants: they need no mosaics, and are not moved.
+        # From fresh weights a detector learns next to nothing in the few thousand steps of ten minutes.
+        # Of scenes there are as many as anyone wants: they need no mosaics, and are not moved.
         settings={
             "pretrained": "imagenet",
             "batch": 8,
