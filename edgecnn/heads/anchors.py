@@ -72,7 +72,11 @@ def criterion(spec: InputSpec, *, smoothing: float) -> Callable[[Any, Any], tupl
         TensorFlow: truths (batch, m, 5) in prepared pixels and [codes (batch, n, 4), logits (batch, n, c)] to
         losses (batch,) float32, whose mean is learned, and the mean overlap of the cells that answer
         with their boxes, (batch,) in [0, 1].
+
+    Raises:
+        TrainingError: smoothing is not 0.
     """
+    boxes.check_unsmoothed(smoothing)
     cells = tf.constant(task.anchors(_card(spec)))
 
     def losses(truths: Any, outputs: Any) -> tuple[Any, Any]:
@@ -112,7 +116,10 @@ def fitted_options(
 
 
 def _trimmed(truths: Any) -> Any:
-    """Without rows that are padding in every image: most of them are, and each costs as much as a box."""
+    """Without rows that are padding in every image: most of them are, and each costs as much as a box.
+
+    Padding comes last in every image.
+    """
     used = tf.reduce_max(tf.reduce_sum(tf.cast(truths[..., 0] != boxes.PADDING, tf.int32), axis=1))
     return truths[:, : tf.maximum(used, 1)]
 

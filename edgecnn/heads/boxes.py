@@ -91,6 +91,16 @@ def check(train: Array, val: Array, labels: Sequence[str]) -> None:
         raise TrainingError("no validation image has a box to choose the best epoch by. Add a val split.")
 
 
+def check_unsmoothed(smoothing: float) -> None:
+    """Refuse label smoothing: where most of an image is background, it would teach objects everywhere.
+
+    Raises:
+        TrainingError: it is not 0.
+    """
+    if smoothing:
+        raise TrainingError(f"a detector learns without label smoothing: use 0, not {smoothing:g}.")
+
+
 def outcome(
     roles: Sequence[str],
     outputs: Sequence[Array],

@@ -56,7 +56,11 @@ def criterion(spec: InputSpec, *, smoothing: float) -> Callable[[Any, Any], tupl
     Returns:
         TensorFlow: truths (batch, m, 5) in prepared pixels and [logits (batch, h, w, c)] to losses (batch,)
         float32, and the share of the centres whose cell says so (batch,).
+
+    Raises:
+        TrainingError: smoothing is not 0.
     """
+    boxes.check_unsmoothed(smoothing)
     high, wide = spec.height // centroids.STRIDE, spec.width // centroids.STRIDE
 
     def losses(truths: Any, outputs: Any) -> tuple[Any, Any]:

@@ -215,3 +215,9 @@ def test_answers_on_ignored_boxes_count_neither_way(
         replace(card, options={**card.options, "threshold": 0.5}),
     )
     assert outcome["precision"] == outcome["recall"] == 1
+
+
+@pytest.mark.parametrize("design", ["anchors", "centroids"])
+def test_label_smoothing_is_refused_not_ignored(design: str) -> None:
+    with pytest.raises(TrainingError, match=r"without label smoothing: use 0, not 0\.1"):
+        heads.find("detection", design).criterion(InputSpec(height=64, width=64), smoothing=0.1)
