@@ -46,7 +46,10 @@ class Judge:
                 f"{subject.verb} on {lesson.name} ({len(lesson.feed.images)} images), "
                 f"epoch {best['epoch']:.0f} of {recipe.epochs}, seed {recipe.seed}",
             ),
-            metrics={"val_accuracy": best["val_accuracy"], "val_loss": best["val_loss"]},
+            metrics={
+                f"val_{lesson.head.SCORE.lower()}": best["val_accuracy"],
+                "val_loss": best["val_loss"],
+            },
         )
 
     def _blank(self) -> Card:
