@@ -4,6 +4,10 @@ Nearly all cells of a detector show background. There the logits go down to -15 
 and neither ever becomes an answer; but a range that holds them all leaves fewer of the 256 steps to what
 does. So the logits' range ends where a score is next to nothing, and the range of the boxes is that of the
 cells that might be an answer.
+
+It helps where training pushes background far down. Where it does not, nothing is clipped: the logits of the
+detector of BCCD that varifocal loss trains lie between -5.7 and 2.2, and its file is the same with and
+without these limits.
 """
 
 from collections.abc import Iterable, Mapping

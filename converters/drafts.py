@@ -17,6 +17,9 @@ from edgecnn.card import InputSpec
 from edgecnn.data.dataset import Dataset
 
 FIRST = "minmax"
+"""Tried before every other method, of detectors too: of BCCD's (EfficientNet-Lite0, calibrated on 205 images)
+it loses 0.2 points of test mAP and 0.6 in the worst class, percentile 0.4 and 1.5, mse 0.6 and 2.0. That is
+hardly more than 72 images can tell apart, but the 0.6 dB that both have more bring nothing either."""
 
 Tell = Callable[[str], None]
 
