@@ -139,7 +139,7 @@ def test_trained_with_int8_in_mind_the_file_decides_as_keras_does(make_run, trai
     file, _ = written(made.model, card, tmp_path)
     with load(file, threads=1) as device:
         shown = (sample.read() for sample in make_squares(50, seed=5).samples)
-        found = compare(fake_quantized(made.model, card), outputs_of(device), shown)
+        found = compare(fake_quantized(made.model, card), outputs_of(device), shown, card)
     assert found.images == 200
     assert found.agreement >= 0.99
     assert found.snr_db > 40

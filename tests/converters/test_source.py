@@ -34,7 +34,7 @@ def compared(source, folder, images):
     path.write_bytes(content)
     cards.attach(path, replace(source.card, outputs={}))
     with load(path) as made:
-        return verify.compare(original, verify.outputs_of(made), images)
+        return verify.compare(original, verify.outputs_of(made), images, source.card)
 
 
 @pytest.mark.parametrize("name", ["nothing", "nothing.keras", "nothing.tflite", "no/where.h5"])
@@ -227,7 +227,7 @@ def test_an_old_file_computes_the_same(shared, tmp_path):
     images = pictures((50, 40), 2)
     ours, theirs = old.float32()[1], open_source(path).float32()[1]
     assert compared(old, tmp_path, images).max_difference < 1e-5
-    assert verify.compare(theirs, ours, images).max_difference == 0
+    assert verify.compare(theirs, ours, images, old.card).max_difference == 0
 
 
 @pytest.mark.tensorflow
