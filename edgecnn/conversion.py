@@ -45,8 +45,9 @@ def convert_model(
 
         if data is None:
             raise ConversionError("training needs labelled images. Give them with --data.")
-        task = Run(run).read_card().task
-        parts = training_splits(data, task=task) if isinstance(data, Path | str) else data
+        parts = data
+        if isinstance(parts, Path | str):
+            parts = training_splits(parts, task=Run(run).read_card().task)
         tell = training_progress or progress
         train_quantized(run, parts, out=out, force=True, progress=lambda now: tell(line(now)))
 

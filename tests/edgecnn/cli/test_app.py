@@ -180,7 +180,7 @@ def test_ctrl_c_ends_with_one_line_and_130(colours_model, colours_data):
     process = start("bench", colours_model, "--seconds", 60)
     time.sleep(2.5)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
     assert errors.strip().splitlines()[-1] == "edgecnn: interrupted"

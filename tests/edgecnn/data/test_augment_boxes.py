@@ -134,7 +134,9 @@ def test_a_rectangle_is_where_its_box_says(how, place, square, seed):
         assert rows[0, 0] in (1, -3)
         y, x = np.nonzero(mask)
         if min(rows[0, 3:] - rows[0, 1:3]) > 2.5:
-            assert rows[0, 1:] == pytest.approx([x.min(), y.min(), x.max() + 1, y.max() + 1], abs=1.3)
+            # An edge is as wide as a pixel of the source has become: the threshold may lie anywhere in it.
+            tolerance = 0.8 + 0.5 * max(1, how.scale[1])
+            assert rows[0, 1:] == pytest.approx([x.min(), y.min(), x.max() + 1, y.max() + 1], abs=tolerance)
 
 
 @pytest.mark.parametrize("degrees", [10, 45, 180])
