@@ -178,6 +178,11 @@ def test_a_bug_shows_its_traceback(monkeypatch):
 
 def test_ctrl_c_ends_with_one_line_and_130(colours_model, colours_data):
     process = start("bench", colours_model, "--seconds", 60)
+    mapped = Path(f"/proc/{process.pid}/maps")
+    for _ in range(300):  # on a loaded machine it may take long until the runtime is there
+        if not mapped.exists() or "litert" in mapped.read_text():
+            break
+        time.sleep(0.1)
     time.sleep(2.5)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=120)
