@@ -10,22 +10,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, TypeAlias, get_args
 
-import numpy as np
-
 from edgecnn import zoo
 from edgecnn.card import InputSpec
 from edgecnn.data.augment import Augment
 from edgecnn.data.dataset import Dataset
 from edgecnn.errors import CardError, DataError, TrainingError
+from edgecnn.training.input_size import classifier_input, detector_input
 
 Optimizer: TypeAlias = Literal["sgd", "adam"]
 Precision: TypeAlias = Literal["float32", "bfloat16"]
 
-DETECTOR_SIDE = 320
-"""Of a detector's input, where nobody says otherwise: the longer side at most, in pixels."""
-
-_LOOKED_AT = 32
-_PYRAMID = 32  # the sides of a detector's input are multiples of its coarsest stride
 _WITHOUT_NORMALIZATION = ("lecture", "vgg16")
 
 
@@ -126,7 +120,7 @@ def default(
         model: a key of `edgecnn.zoo.ZOO`.
         dataset: the training images; a few are read to see their size. Its task is what will be learned.
         size_wh: width and height of the network's input; None takes the images' own size, at most the size
-            that the network was published with; of a detector, at most DETECTOR_SIDE.
+            that the network was published with; of a detector, at most `input_size.DETECTOR_SIDE`.
         pretrained: see `Recipe`.
         chosen: fields of `Recipe` or `InputSpec` that shall not be the default; None keeps the default.
 
@@ -139,7 +133,7 @@ def default(
     of_input = {f.name for f in fields(InputSpec)} - {"height", "width"}
     _known(given, {f.name for f in fields(Recipe)} - {"model", "pretrained"} | of_input, "a recipe")
     detects = dataset.task == "detection"
-    chosen_input = _detector_input if detects else _input
+    chosen_input = detector_input if detects else classifier_input
     spec = given.pop("input", None) or chosen_input(network, dataset, size_wh, pretrained)
     spec = replace(spec, **{name: given.pop(name) for name in of_input & given.keys()})
     batch = given.pop("batch", None) or (
@@ -254,59 +248,6 @@ def _known(given: Mapping[str, Any], known: set[str], what: str) -> None:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
             hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(sorted(known))}."
             raise TrainingError(f"{what} has no field {name!r}. {hint}")
-
-
-def _input(
-    network: zoo.Network, dataset: Dataset, size_wh: tuple[int, int] | None, pretrained: str
-) -> InputSpec:
-    """Size from the images; colours and normalization from the network."""
-    if size_wh is not None:
-        width, height = size_wh
-    elif pretrained == "imagenet":
-        width, height = network.input.width, network.input.height
-    else:
-        width = height = min(network.input.height, max(network.smallest, _usual_side(dataset)))
-    # A pretrained network knows undistorted objects; a fresh one learns from whatever it is shown.
-    fit: Literal["crop", "stretch"] = "crop" if pretrained else "stretch"
-    return replace(network.input, height=height, width=width, fit=fit)
-
-
-def _detector_input(
-    network: zoo.Network, dataset: Dataset, size_wh: tuple[int, int] | None, pretrained: str
-) -> InputSpec:
-    """The images' own shape, so that nothing is padded or distorted; sides as the pyramid needs them."""
-    if size_wh is None:
-        width, height = _usual_size(dataset)
-        scale = min(1.0, DETECTOR_SIDE / max(width, height))
-        width, height = (
-            max(2 * _PYRAMID, round(side * scale / _PYRAMID) * _PYRAMID) for side in (width, height)
-        )
-    else:
-        width, height = size_wh
-    return replace(network.input, height=height, width=width, fit="letterbox")
-
-
-def _usual_side(dataset: Dataset) -> int:
-    """The shorter side of the middle one of a few images, in pixels, rounded down to a multiple of 8."""
-    side = min(_usual_size(dataset))
-    return side // 8 * 8 or side
-
-
-def _usual_size(dataset: Dataset) -> tuple[int, int]:
-    """Width and height, in pixels, of the one of a few images whose shorter side is the middle one."""
-    if not len(dataset):
-        raise TrainingError(f"{dataset.name} has no training image.")
-    looked_at = np.unique(np.linspace(0, len(dataset) - 1, _LOOKED_AT).astype(int))
-    sizes, broken = list[tuple[int, int]](), None
-    for index in looked_at:
-        try:
-            height, width = dataset.samples[int(index)].read().shape[:2]
-            sizes.append((width, height))
-        except DataError as error:  # training reads all images and reports the broken ones
-            broken = error
-    if broken is not None and not sizes:
-        raise broken
-    return sorted(sizes, key=min)[(len(sizes) - 1) // 2]
 
 
 def _batch(side: int, count: int) -> int:
