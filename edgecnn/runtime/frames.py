@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from edgecnn import image_file
 from edgecnn.errors import DataError
+from edgecnn.results import Result
 
 Image: TypeAlias = npt.NDArray[np.uint8]
 
@@ -37,14 +38,16 @@ class Frame:
     Attributes:
         image: (h, w, 3) uint8 BGR; the receiver's own.
         index: how many frames the iteration gave before this one.
-        time_s: `time.monotonic()` when the image was there.
-        name: where a person finds it: the file's path; of a video, `path#number`, first frame 0.
+        time_s: `time.monotonic()` at its capture, as near to it as the source knows.
+        name: where a person finds it: the file's path; of a video or a camera, `path#number`, first frame 0.
+        truth: what is really to be seen, where a drawn scene knows it.
     """
 
     image: Image
     index: int
     time_s: float
     name: str
+    truth: Result | None = None
 
 
 def frames(

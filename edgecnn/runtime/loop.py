@@ -6,56 +6,18 @@ with edgecnn.load("cats.tflite") as model:
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from time import monotonic
 
 import cv2
 
 from edgecnn import files
 from edgecnn.errors import DataError
 from edgecnn.image import Image
-from edgecnn.results import Result
 from edgecnn.runtime.frames import Frame, frames
-from edgecnn.runtime.model import Model, Timings
-from edgecnn.tasks import TASKS
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Seen:
-    """One frame, what the model says about it, and what that took.
-
-    Attributes:
-        frame: the image and where it comes from.
-        task: a key of `edgecnn.tasks.TASKS`.
-        result: in pixels of `frame.image`.
-        timings: of this frame.
-        picture: the annotated picture's file; None where none was asked for.
-    """
-
-    frame: Frame
-    task: str
-    result: Result
-    timings: Timings
-    picture: Path | None = None
-
-    def as_dict(self, *, top: int | None = None) -> dict[str, Any]:
-        """JSON-ready: source, task, results (the `top` best), latency_ms of each stage."""
-        return {
-            "source": self.frame.name,
-            "task": self.task,
-            "results": self.result.records(top),
-            "latency_ms": {
-                "prepare": round(self.timings.prepare_ms, 4),
-                "invoke": round(self.timings.invoke_ms, 4),
-                "decode": round(self.timings.decode_ms, 4),
-                "total": round(self.timings.total_ms, 4),
-            },
-        }
-
-    def drawn(self) -> Image:
-        """A copy of the frame's image with the result drawn on it."""
-        return TASKS[self.task].draw(self.frame.image, self.result)
+from edgecnn.runtime.model import Model
+from edgecnn.runtime.seen import Seen
 
 
 def run(
@@ -83,11 +45,11 @@ def run(
     taken: set[str] = set()
     for frame in frames(source, on_error=on_error):
         result, timings = model.timed(frame.image)
-        seen = Seen(frame, model.card.task, result, timings)
+        seen = Seen(frame, model.card.task, result, timings, monotonic())
         if save is not None:
             picture = _picture(save, frame, taken, force)
             write_picture(picture, seen.drawn())
-            seen = Seen(frame, model.card.task, result, timings, picture)
+            seen = replace(seen, picture=picture)
         yield seen
 
 

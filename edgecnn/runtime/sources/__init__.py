@@ -1,0 +1,1 @@
+"""Where frames come from, live or not: cameras, streams, clips, folders."""
