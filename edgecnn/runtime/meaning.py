@@ -56,12 +56,26 @@ def understand(graph: Graph, path: Path, given: Given) -> Meaning:
         carded = given.card or cards.read(path)
         card, assumptions = _carded(graph, carded, given) if carded else stranger.card_of(graph, path, given)
         roles = _roles(graph, card)
-        _check_options(card)
+        check_options(card)
         _check_labels(graph, card, roles)
         return Meaning(card, roles, tuple(assumptions))
     except CardError as error:
         where = "" if str(error).startswith(str(path)) else f"{path}: "
         raise CardError(f"{where}{error}") from None
+
+
+def check_options(card: Card) -> None:
+    """Refuse an option that the task does not know, so that a mistyped one is not without effect.
+
+    Raises:
+        CardError: names it, and those that there are.
+    """
+    if card.task == "detection":
+        settings(card)
+        return
+    unknown = [name for name in card.options if name not in _OF_A_CLASSIFIER]
+    if unknown:
+        raise CardError(f"{card.task} has no option {unknown[0]!r}; it has {', '.join(_OF_A_CLASSIFIER)}")
 
 
 def _carded(graph: Graph, carded: Card, given: Given) -> tuple[Card, Sequence[str]]:
@@ -99,16 +113,6 @@ def _roles(graph: Graph, card: Card) -> dict[str, int]:
             )
         positions[role] = names.index(name)
     return positions
-
-
-def _check_options(card: Card) -> None:
-    """Refuse an option that the task does not know, so that a mistyped one is not without effect."""
-    if card.task == "detection":
-        settings(card)
-        return
-    unknown = [name for name in card.options if name not in _OF_A_CLASSIFIER]
-    if unknown:
-        raise CardError(f"{card.task} has no option {unknown[0]!r}; it has {', '.join(_OF_A_CLASSIFIER)}")
 
 
 def _check_labels(graph: Graph, card: Card, roles: Mapping[str, int]) -> None:

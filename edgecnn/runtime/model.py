@@ -6,7 +6,7 @@ Puts the pieces together and holds the interpreter: `edgecnn.graph` says whether
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from types import TracebackType
@@ -22,7 +22,7 @@ from edgecnn.image import Array, Image, View
 from edgecnn.results import Result
 from edgecnn.runtime.given import Given
 from edgecnn.runtime.interpreter import Backend, Delegation, Interpreter, model_bytes, open_interpreter
-from edgecnn.runtime.meaning import Meaning, understand
+from edgecnn.runtime.meaning import Meaning, check_options, understand
 from edgecnn.tasks import TASKS
 from edgecnn.tasks.stored import Steps, real
 
@@ -161,6 +161,35 @@ class Model:
     def prepare(self, image: Image) -> tuple[Array, View]:
         """The input tensor of an image, new, and where the image lies in it: see `edgecnn.image.prepare`."""
         return images.prepare(image, self._table, self.card.input)
+
+    def answer(self, tensor: Array, view: View) -> tuple[Result, Timings]:
+        """What the model says about an image that `prepare` has made a tensor of, and where the time went.
+
+        One thread may prepare the next image while another waits here: preparing takes no turn.
+
+        Raises:
+            ModelError: the model is closed, or failed while running.
+        """
+        with self._lock:
+            start = perf_counter()
+            self._interpreter.write(0, tensor)
+            self._interpreter.invoke()
+            invoked = perf_counter()
+            result = self._decode(self._read(), view)
+            end = perf_counter()
+        return result, Timings(0.0, (invoked - start) * 1e3, (end - invoked) * 1e3)
+
+    def adjust(self, **options: Any) -> None:
+        """Change options of the task from the next image on, such as threshold=0.4; the card tells them.
+
+        Raises:
+            CardError: no such option, or no such value; nothing has changed then.
+        """
+        with self._lock:
+            card = replace(self.card, options={**self.card.options, **options})
+            check_options(card)
+            self._decode = TASKS[card.task].decoder(card, self._steps)
+            self.card = card
 
     def raw(self, tensor: Array) -> dict[str, Array]:
         """Outputs by role for an input tensor.

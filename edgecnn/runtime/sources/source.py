@@ -3,11 +3,16 @@
 from types import TracebackType
 from typing import Literal, Protocol, Self, TypeAlias
 
+from edgecnn.errors import CameraError
 from edgecnn.runtime.frames import Frame
 
 Clock: TypeAlias = Literal["sensor", "arrival", "schedule"]
 """What a frame's time is: the sensor's own, when the bytes arrived here (what the wire took is not known), or
 the moment at which a file's or a drawn frame was due."""
+
+
+class DamagedFrame(CameraError):  # noqa: N818  (what it says, as a sentence would)
+    """One frame is no image; the source itself is well, and the next `next` goes on with it."""
 
 
 class Source(Protocol):
@@ -32,7 +37,8 @@ class Source(Protocol):
         """Wait for the next frame; only one thread at a time.
 
         Raises:
-            CameraError: the source has vanished, or gives what is no image; says what to do.
+            DamagedFrame: this frame is no image; ask for the next.
+            CameraError: the source has vanished; says what to do. It is of no use any more.
             DataError: a file cannot be read.
             StopIteration: it has come to its end, or was closed.
         """
