@@ -1,77 +1,230 @@
-"""Things followed from frame to frame: which box is which thing, where it goes, and where it will be.
+"""Things followed from frame to frame: which box is which thing.
 
-`Tracks` is what is known at one moment, and can be moved on to another.
+After Zhang et al., "ByteTrack: Multi-Object Tracking by Associating Every Detection Box" (ECCV 2022): boxes
+of high score find their tracks first, those of low score then help tracks that found none. Unlike there, time
+is in seconds, because frames come when they come, and boxes are compared as widely as the track may have
+strayed. How a box moves is `edgecnn.runtime.kalman`'s, who goes with whom `edgecnn.runtime.assignment`'s, and
+what is known at one moment `edgecnn.runtime.tracks`'.
 """
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from math import inf, isfinite
+from typing import Final
 
 import numpy as np
 
 from edgecnn.errors import DataError
 from edgecnn.results import Array, Boxes
+from edgecnn.runtime import kalman
+from edgecnn.runtime.assignment import assign
+from edgecnn.runtime.tracks import Tracks
 
-_UNSAID = np.zeros(0)
+__all__ = ["Tracker", "Tracks"]
+
+_SURE: Final = 0.2
+"""Overlap above which a box of high score may go with a confirmed track (ByteTrack: 0.2)."""
+
+_WEAK: Final = 0.5
+"""Likewise a box of low score: it must lie well, since its score says little (ByteTrack: 0.5)."""
+
+_NEW: Final = 0.3
+"""Likewise a box of high score with a track that is not confirmed yet (ByteTrack: 0.3)."""
+
+_REACH: Final = 1.0
+"""Before they are compared, boxes are widened on each side by so many standard deviations of where the track
+may be: one that is new, or has not been seen for long, may have strayed."""
+
+_FARTHEST: Final = 0.5
+"""But never by more than this share of the track's width and height on each side."""
 
 
-@dataclass(frozen=True, eq=False)
-class Tracks:
-    """n things at one moment. Arrays are read-only.
+@dataclass(slots=True)
+class _Known:
+    """All that is known of n tracks, in the order in which they began. Its arrays are changed in place."""
 
-    Attributes:
-        boxes: smoothed places of things that are seen in this frame, or that were seen a moment ago and
-            must be about here now. Score and label are those of the last box that matched.
-        track_id: (n,) int64: a number for each thing, from 1, that no other thing of this tracker ever gets.
-        velocity_px_s: (n, 2) float32: of the centre, to the right and down.
-        time_s: of the frame, as in `Frame.time_s`.
-        seen: (n,) bool: a box of this very frame matched; otherwise the place is a prediction. Where nothing
-            is said, all of them.
-        growth_px_s: (n, 2) float32: how fast width and height grow. Where nothing is said, not at all.
+    state: Array  # (5, n, 4) float64: see kalman
+    track_id: Array  # (n,) int64; 0 is not confirmed yet
+    label_id: Array  # (n,) int64
+    score: Array  # (n,) float32
+    hits: Array  # (n,) int64
+    seen_s: Array  # (n,) float64: when last
+
+    @staticmethod
+    def none() -> "_Known":
+        """What is known before the first frame."""
+        nothing = Boxes(np.zeros((0, 4)), np.zeros(0), np.zeros(0), ())
+        return _Known.new(np.zeros((0, 4)), nothing, np.zeros(0, np.int64), 0.0)
+
+    @staticmethod
+    def new(measured: Array, boxes: Boxes, chosen: Array, time_s: float) -> "_Known":
+        """What is known of boxes of which nothing was known."""
+        n = len(chosen)
+        return _Known(
+            kalman.begin(measured[chosen]),
+            np.zeros(n, np.int64),
+            boxes.label_id[chosen],
+            boxes.score[chosen],
+            np.ones(n, np.int64),
+            np.full(n, time_s),
+        )
+
+    def only(self, keep: Array) -> "_Known":
+        """What is known of some of them."""
+        rows = (self.track_id, self.label_id, self.score, self.hits, self.seen_s)
+        return _Known(self.state[:, keep], *(row[keep] for row in rows))
+
+    def and_then(self, other: "_Known") -> "_Known":
+        """These, then those."""
+        return _Known(
+            np.concatenate([self.state, other.state], 1),
+            np.concatenate([self.track_id, other.track_id]),
+            np.concatenate([self.label_id, other.label_id]),
+            np.concatenate([self.score, other.score]),
+            np.concatenate([self.hits, other.hits]),
+            np.concatenate([self.seen_s, other.seen_s]),
+        )
+
+    def see(self, tracks: Array, measured: Array, boxes: Boxes, chosen: Array, time_s: float) -> None:
+        """These tracks are seen as those boxes."""
+        self.state[:, tracks] = kalman.correct(self.state[:, tracks], measured[chosen])
+        self.label_id[tracks] = boxes.label_id[chosen]
+        self.score[tracks] = boxes.score[chosen]
+        self.hits[tracks] += 1
+        self.seen_s[tracks] = time_s
+
+
+class Tracker:
+    """Gives each thing a number and keeps it. Not for several threads at once.
+
+    Args:
+        high: score from which a box may begin a track, and is matched first.
+        low: score from which a box may go on with a track. Boxes that a detector leaves out cannot help: give
+            the model this threshold to make use of it.
+        hits: how many frames in a row must show a thing before it is a track and gets its number.
+        keep_s: how long a track that is not seen is predicted, and waits for its thing to come back. It ends
+            with a frame that does not show it, never between two frames, however far apart these are.
+        per_label: a track keeps its label. False: a box of another label may go on with it and changes it;
+            for a detector that often takes one thing for another.
+
+    Raises:
+        DataError: an impossible option.
     """
 
-    boxes: Boxes
-    track_id: Array
-    velocity_px_s: Array
-    time_s: float
-    seen: Array = field(default_factory=lambda: _UNSAID)
-    growth_px_s: Array = field(default_factory=lambda: _UNSAID)
+    def __init__(
+        self,
+        *,
+        high: float = 0.5,
+        low: float = 0.1,
+        hits: int = 2,
+        keep_s: float = 1.0,
+        per_label: bool = True,
+    ) -> None:
+        if not 0 <= low <= high <= 1:
+            raise DataError(f"tracker: low {low} and high {high} must be scores in 0..1, low <= high")
+        if hits < 1 or not 0 <= keep_s < inf:
+            raise DataError(f"tracker: hits {hits} must be 1 or more, keep_s {keep_s} 0 or more seconds")
+        self._high, self._low = high, low
+        self._hits, self._keep_s, self._per_label = hits, keep_s, per_label
+        self._known = _Known.none()
+        self._labels: tuple[str, ...] | None = None
+        self._time_s = -inf
+        self._given = 0
 
-    def __post_init__(self) -> None:
-        n = len(self.boxes)
-        if self.seen is _UNSAID:
-            object.__setattr__(self, "seen", np.ones(n, bool))
-        if self.growth_px_s is _UNSAID:
-            object.__setattr__(self, "growth_px_s", np.zeros((n, 2), np.float32))
-        for name, dtype, shape in (
-            ("track_id", np.int64, (n,)),
-            ("velocity_px_s", np.float32, (n, 2)),
-            ("seen", np.bool_, (n,)),
-            ("growth_px_s", np.float32, (n, 2)),
+    def update(self, boxes: Boxes, time_s: float) -> Tracks:
+        """What is followed, now that `boxes` are seen.
+
+        Args:
+            boxes: of one frame, in pixels.
+            time_s: of that frame, `Frame.time_s`; later than that of the frame before.
+
+        Returns:
+            The confirmed tracks, in the order in which they began: those of this frame, and where those
+            should be now that were last seen `keep_s` ago at most.
+
+        Raises:
+            DataError: a frame that is not later than the one before, or boxes of other labels: another clip
+                or another model wants another Tracker. The tracks stay as they were.
+        """
+        self._check(boxes, time_s)
+        known = self._known
+        if known.hits.size:  # at the first frame no time has passed since any other
+            known.state = kalman.predict(known.state, time_s - self._time_s)
+        self._time_s, self._labels = time_s, boxes.labels
+        measured = kalman.centred(boxes.xyxy)
+        free = boxes.score >= self._high
+        pairs = self._pairs(known, boxes)
+        if pairs:
+            tracks, chosen = np.array(pairs).T
+            known.see(tracks, measured, boxes, chosen, time_s)
+            free[chosen] = False
+        lost = known.seen_s < time_s
+        ended = lost & ((known.track_id == 0) | (known.seen_s < time_s - self._keep_s))
+        if ended.any():
+            known = known.only(~ended)
+        if free.any():
+            known = known.and_then(_Known.new(measured, boxes, free.nonzero()[0], time_s))
+        self._known = known
+        return self._shown(boxes.labels)
+
+    def _check(self, boxes: Boxes, time_s: float) -> None:
+        if not isfinite(time_s) or time_s <= self._time_s:
+            raise DataError(
+                f"tracker: a frame at {time_s:.4f} s after one at {self._time_s:.4f} s. Give each frame once, "
+                "in order; a new clip wants a new Tracker."
+            )
+        if self._labels is not None and boxes.labels != self._labels:
+            raise DataError(
+                f"tracker: boxes of {len(boxes.labels)} labels after boxes of {len(self._labels)} others. "
+                "Another model wants another Tracker."
+            )
+
+    def _pairs(self, known: _Known, boxes: Boxes) -> list[tuple[int, int]]:
+        """Which track goes on as which box: confirmed tracks choose first, and boxes of high score first."""
+        overlap = _overlap(known.state, boxes.xyxy)
+        if self._per_label:
+            overlap[known.label_id[:, None] != boxes.label_id] = 0
+        confirmed = known.track_id > 0
+        high = boxes.score >= self._high
+        low = ~high & (boxes.score >= self._low)
+        pairs: list[tuple[int, int]] = []
+        for rows, columns, least in (
+            (confirmed, high, _SURE),
+            (confirmed & (known.seen_s == self._time_s), low, _WEAK),
+            (~confirmed, high, _NEW),
         ):
-            array = np.array(getattr(self, name), dtype=dtype)
-            if array.shape != shape:
-                raise DataError(f"Tracks.{name} must have shape {shape}, not {array.shape}")
-            array.setflags(write=False)
-            object.__setattr__(self, name, array)
+            if rows.any() and columns.any():
+                new = assign((overlap - least) * (rows[:, None] & columns))
+                for row, column in new:
+                    overlap[row] = overlap[:, column] = 0
+                pairs += new
+        return pairs
 
-    def __len__(self) -> int:
-        return len(self.track_id)
+    def _shown(self, labels: tuple[str, ...]) -> Tracks:
+        """The confirmed tracks; those that have just become so get their numbers."""
+        known = self._known
+        risen = ((known.track_id == 0) & (known.hits >= self._hits)).nonzero()[0]
+        if risen.size:
+            known.track_id[risen] = np.arange(self._given + 1, self._given + 1 + risen.size)
+            self._given += risen.size
+        shown = known.track_id.nonzero()[0]
+        place, rate = known.state[kalman.PLACE, shown], known.state[kalman.RATE, shown].astype(np.float32)
+        xyxy = kalman.cornered(place).astype(np.float32)
+        boxes = Boxes.adopt(xyxy, known.score[shown], known.label_id[shown], labels)
+        seen = known.seen_s[shown] == self._time_s
+        return Tracks(boxes, known.track_id[shown], rate[:, :2], self._time_s, seen, rate[:, 2:])
 
-    @property
-    def speed_px_s(self) -> Array:
-        """(n,) float32: how fast the centre moves, whatever the direction."""
-        return np.hypot(self.velocity_px_s[:, 0], self.velocity_px_s[:, 1])
 
-    def records(self) -> list[dict[str, Any]]:
-        """JSON-ready dicts: track, label, score, box_xyxy, velocity_px_s, seen."""
-        return [
-            {
-                "track": int(self.track_id[i]),
-                "label": self.boxes.labels[int(self.boxes.label_id[i])],
-                "score": float(self.boxes.score[i]),
-                "box_xyxy": [float(v) for v in self.boxes.xyxy[i]],
-                "velocity_px_s": [float(v) for v in self.velocity_px_s[i]],
-                "seen": bool(self.seen[i]),
-            }
-            for i in range(len(self))
-        ]
+def _overlap(state: Array, xyxy: Array) -> Array:
+    """(n, m) float64: intersection over union of tracks and boxes, both widened by how far a track strays."""
+    place = state[kalman.PLACE]
+    deviation = np.sqrt(state[kalman.PLACE_VARIANCE, :, :2])
+    wider = 2 * np.minimum(_REACH * deviation, _FARTHEST * place[:, 2:])[:, None]
+    expected = kalman.cornered(place)[:, None]
+    least, most = np.maximum(expected, xyxy), np.minimum(expected, xyxy)
+    common = np.maximum(most[..., 2:] - least[..., :2] + wider, 0)
+    theirs = xyxy[:, 2:] - xyxy[:, :2] + wider
+    ours = place[:, None, 2:] + wider
+    both = common[..., 0] * common[..., 1]
+    union = theirs[..., 0] * theirs[..., 1] + ours[..., 0] * ours[..., 1] - both
+    overlap: Array = both / union  # no track is smaller than a pixel, so that no union is empty
+    return overlap
