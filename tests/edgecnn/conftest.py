@@ -1,5 +1,6 @@
 """A tiny model that says which colour an image is mostly, and images for it."""
 
+import importlib.util
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -197,6 +198,20 @@ def detector_file(tmp_path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def stand_in_delegate(tmp_path_factory) -> str:
+    """The path of the delegate that benchmarks/stand_in_delegate.py builds; skips without a C compiler."""
+    path = Path(__file__).parents[2] / "benchmarks" / "stand_in_delegate.py"
+    spec = importlib.util.spec_from_file_location("stand_in_delegate", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if module.compiler() is None:
+        pytest.skip("no C compiler to build the stand-in delegate with")
+    return str(module.build_delegate(tmp_path_factory.mktemp("delegate")))
 
 
 @pytest.fixture(scope="session")
