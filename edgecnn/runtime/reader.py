@@ -6,7 +6,6 @@ vanished, and knows when one has frozen or does not come back. What is done with
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -15,12 +14,10 @@ import numpy as np
 
 from edgecnn.errors import CameraError, DataError, EdgecnnError
 from edgecnn.runtime.frames import Frame
+from edgecnn.runtime.handover import Handover
 from edgecnn.runtime.notice import Kind, Notice
 from edgecnn.runtime.sources.source import DamagedFrame, Source
 from edgecnn.runtime.statistics import Pace, Spread
-
-_WAITING: Final = 2
-"""Frames that wait where every frame counts: one is in work, and the next one ready."""
 
 _ABANDONED: Final = 3
 """So many readings that never came back are left behind at most; each holds a thread and a device."""
@@ -79,12 +76,11 @@ class Reader:
             DataError: the source is a file that cannot be read, or a folder without images.
         """
         self._opening = opening
-        self._every = every_frame
+        self._frames: Handover[tuple[Frame, object]] = Handover(every=every_frame)
         self._patience = patience or Patience()
         self._tell = on_notice
         self._arrived = arrived
         self._news = threading.Condition()
-        self._waiting: deque[tuple[Frame, object]] = deque()
         self._closed = False
         self._reading = 0  # which reading is the present one; those before it were left behind
         self._readings: list[threading.Thread] = []
@@ -113,18 +109,14 @@ class Reader:
         Returns:
             None when there is none after `timeout_s`; look at `ended` then.
         """
-        with self._news:
-            if not self._waiting and not self._finished():
-                self._news.wait(timeout_s)
-            if not self._waiting:
-                return None
-            taken = self._waiting.popleft()
-            self._news.notify_all()
-            return taken
+        return self._frames.take(timeout_s)
 
     def check(self, now_s: float) -> None:
         """Look whether the source has frozen or hangs; to be called several times a second."""
-        if self._is_over() or self._is_held_back():
+        if self._is_over():
+            return
+        if self._frames.is_full:  # it waits for whoever takes the frames
+            self._moved_s = now_s
             return
         freeze_s = self._freeze_s
         if freeze_s is not None and not self._frozen and now_s - self._moved_s > freeze_s:
@@ -138,9 +130,9 @@ class Reader:
         """Stop reading and let go of the source. Twice does no harm."""
         with self._news:
             self._closed = True
-            self._waiting.clear()
             self._news.notify_all()
             source = self._source
+        self._frames.finish(forget=True)
         if source is not None:
             source.close()
         end_s = time.monotonic() + _JOIN_S
@@ -164,7 +156,7 @@ class Reader:
         thread.start()
 
     def _read(self, reading: int, source: Source | None) -> None:
-        """Read until the end, the close, or another reading's turn; open the source again where it vanishes."""
+        """Read until the end, the close, or another reading's turn; open a vanished source again."""
         pause_s, longest_s = self._patience.retry_s
         try:
             while not self._is_over(reading):
@@ -172,7 +164,7 @@ class Reader:
                     if source is None:
                         source = self._opened(reading)
                     if source is not None:
-                        self._frames(source, reading)
+                        self._read_on(source, reading)
                         self._end(reading, None)
                 except CameraError as error:
                     if not self.live:
@@ -209,7 +201,7 @@ class Reader:
             self.restarts += 1
         return source
 
-    def _frames(self, source: Source, reading: int) -> None:
+    def _read_on(self, source: Source, reading: int) -> None:
         """Read until the end, an error, or until nobody wants it any more."""
         while not self._is_over(reading):
             self._asked_s = asked_s = time.monotonic()
@@ -261,15 +253,8 @@ class Reader:
         except DataError as error:
             self._damage(error)
             return
-        with self._news:
-            if self._every:
-                self._news.wait_for(lambda: len(self._waiting) < _WAITING or self._closed)
-            elif self._waiting:
-                self._waiting.clear()
-                self.dropped += 1
-            if not self._closed:
-                self._waiting.append((frame, made))
-                self._news.notify_all()
+        if self._frames.give((frame, made)):
+            self.dropped += 1
 
     def _damage(self, error: EdgecnnError) -> None:
         self.damaged += 1
@@ -281,7 +266,7 @@ class Reader:
                 return
             self.error = error
             self.ended = True
-            self._news.notify_all()
+        self._frames.finish()
         self._say("ended", f"{self.name}: {error or 'its end'}")
 
     def _close(self, source: Source | None) -> None:
@@ -311,13 +296,6 @@ class Reader:
 
     def _is_over(self, reading: int | None = None) -> bool:
         return self._closed or self.ended or (reading is not None and reading != self._reading)
-
-    def _is_held_back(self) -> bool:
-        """Every frame counts, and those that are there wait for somebody; the source is not to blame."""
-        return self._every and len(self._waiting) >= _WAITING
-
-    def _finished(self) -> bool:
-        return self._closed or self.ended
 
     def _say(self, kind: Kind, text: str) -> None:
         self._tell(Notice(kind, text))

@@ -82,7 +82,8 @@ class Statistics:
         repeated: frames left out because a frozen source gave the same picture again.
         damaged: frames that could not be used.
         results: frames that were answered.
-        restarts: how often the source was opened again ("source"), and the interpreter replaced ("interpreter").
+        restarts: how often the source was opened again ("source") and the interpreter replaced
+            ("interpreter").
         fps: frames and results per second, now: "captured", "results".
         stages_ms: of each stage p50, p90, p99, max and n. `capture`: from asking for a frame until it was
             there, the wait for the camera included. `wait`: a frame's age when its turn came. `prepare`,

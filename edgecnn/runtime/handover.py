@@ -1,0 +1,65 @@
+"""How one thread hands things to another: the newest only, or each of them through a short queue."""
+
+import threading
+from collections import deque
+from typing import Final, Generic, TypeVar
+
+_WAITING: Final = 2
+"""Things that wait where each of them counts: one more than the receiver has in work."""
+
+_T = TypeVar("_T")
+
+
+class Handover(Generic[_T]):
+    """Between one giver and one taker, in bounded memory.
+
+    Attributes:
+        finished: nothing more will come; what waits can still be taken.
+    """
+
+    def __init__(self, *, every: bool) -> None:
+        """Hand over `every` thing, so that the giver waits for the taker; or only ever the newest."""
+        self.finished = False
+        self._every = every
+        self._news = threading.Condition()
+        self._waiting: deque[_T] = deque()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the giver has to wait for the taker."""
+        return self._every and len(self._waiting) >= _WAITING
+
+    def give(self, thing: _T) -> bool:
+        """Hand a thing over; where each counts, wait until there is room. After the finish it goes nowhere.
+
+        Returns:
+            Whether an older one, that nobody took, was dropped for it.
+        """
+        with self._news:
+            if self._every:
+                self._news.wait_for(lambda: not self.is_full or self.finished)
+            dropped = not self._every and bool(self._waiting)
+            if dropped:
+                self._waiting.clear()
+            if not self.finished:
+                self._waiting.append(thing)
+                self._news.notify_all()
+            return dropped
+
+    def take(self, timeout_s: float | None) -> _T | None:
+        """The next thing; None when none has come after `timeout_s` (None: however long it takes)."""
+        with self._news:
+            self._news.wait_for(lambda: bool(self._waiting) or self.finished, timeout_s)
+            if not self._waiting:
+                return None
+            thing = self._waiting.popleft()
+            self._news.notify_all()
+            return thing
+
+    def finish(self, *, forget: bool = False) -> None:
+        """Nothing more will come; `forget` what waits."""
+        with self._news:
+            self.finished = True
+            if forget:
+                self._waiting.clear()
+            self._news.notify_all()
