@@ -15,11 +15,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from edgecnn.card import Card
 from edgecnn.errors import DataError, EdgecnnError
-from edgecnn.runtime.following import Following
 from edgecnn.runtime.handover import Handover
 from edgecnn.runtime.inference import Inference
 from edgecnn.runtime.interpreter import Backend, Delegation
@@ -30,6 +29,9 @@ from edgecnn.runtime.seen import STALE, Seen, Stale
 from edgecnn.runtime.sources.source import Source
 from edgecnn.runtime.statistics import Statistics
 from edgecnn.runtime.zones import Line, Zone
+
+if TYPE_CHECKING:
+    from edgecnn.runtime.following import Following
 
 TICK_S: Final = 0.01
 """How often ages are looked at: a safe state begins at most this long after the allowed age."""
@@ -84,9 +86,11 @@ class Eyes:
         if (on_stale or on_fresh) and max_age_ms is None:
             raise DataError("on_stale and on_fresh need max_age_ms: the age from which a result is too old")
         self.max_age_ms = max_age_ms
-        self._following: Following | None = None
+        self._following: "Following | None" = None
         if track or zones or lines:
-            self._following = Following(model.card, zones=zones, lines=lines)
+            from edgecnn.runtime import following  # who follows nothing starts sooner
+
+            self._following = following.Following(model.card, zones=zones, lines=lines)
             model.adjust(**self._following.asked)
         self._newest: Seen | None = None
         self._results: Handover[Seen] = Handover(every=every_frame)

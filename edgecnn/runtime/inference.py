@@ -8,12 +8,11 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from edgecnn.errors import DataError, EdgecnnError, ModelError
 from edgecnn.image import Array, View
 from edgecnn.results import Result
-from edgecnn.runtime.following import Following
 from edgecnn.runtime.frames import Frame
 from edgecnn.runtime.meaning import check_options
 from edgecnn.runtime.model import Model, Timings
@@ -21,6 +20,9 @@ from edgecnn.runtime.notice import Kind, Notice
 from edgecnn.runtime.reader import Reader
 from edgecnn.runtime.seen import Seen
 from edgecnn.runtime.statistics import Pace, Spread
+
+if TYPE_CHECKING:
+    from edgecnn.runtime.following import Following
 
 STAGES: Final = ("wait", "prepare", "invoke", "decode", "track", "delay")
 
@@ -53,7 +55,7 @@ class Inference:
         model: Model,
         *,
         give: Callable[[Seen], object],
-        following: Following | None = None,
+        following: "Following | None" = None,
         loading: Callable[[], Model] | None = None,
         on_notice: Callable[[Notice], object] = lambda notice: None,
         hang_s: float = 10.0,
@@ -88,7 +90,7 @@ class Inference:
         self._shifts: list[threading.Thread] = []
         self._since_s: float | None = None
         self._usual_s = 0.0
-        self._arrived_s = 0.0
+        self._arrived_s = time.monotonic()
         self._between_s = 0.0
         self._options: dict[str, Any] = {}
         self._adjusted: dict[str, Any] | None = None  # those that the present model has
