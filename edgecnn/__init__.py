@@ -32,12 +32,20 @@ if TYPE_CHECKING:
     from edgecnn.report import write_report
     from edgecnn.results import Boxes, Classes, Embedding, Mask, Values
     from edgecnn.runtime.benchmark import benchmark
-    from edgecnn.runtime.frames import frames
+    from edgecnn.runtime.frames import Frame, frames
     from edgecnn.runtime.loop import run
     from edgecnn.runtime.model import Model, load
+    from edgecnn.runtime.notice import Notice
+    from edgecnn.runtime.rate import Rate
+    from edgecnn.runtime.reader import Patience
+    from edgecnn.runtime.seen import STALE, Seen
     from edgecnn.runtime.selftest import selftest
+    from edgecnn.runtime.track import Tracker
+    from edgecnn.runtime.tracks import Tracks
+    from edgecnn.runtime.zones import Line, Zone
     from edgecnn.training.fit import train
     from edgecnn.training.recipe import Recipe
+    from edgecnn.watching import open_source, watch
 
 __version__ = "0.1.0"
 
@@ -51,16 +59,26 @@ _HOME = {
     "DataError": "edgecnn.errors",
     "EdgecnnError": "edgecnn.errors",
     "Embedding": "edgecnn.results",
+    "Frame": "edgecnn.runtime.frames",
     "InputSpec": "edgecnn.card",
+    "Line": "edgecnn.runtime.zones",
     "Mask": "edgecnn.results",
     "MissingExtra": "edgecnn.errors",
     "Model": "edgecnn.runtime.model",
     "ModelError": "edgecnn.errors",
     "NotCertified": "edgecnn.errors",
+    "Notice": "edgecnn.runtime.notice",
+    "Patience": "edgecnn.runtime.reader",
+    "Rate": "edgecnn.runtime.rate",
     "Recipe": "edgecnn.training.recipe",
+    "STALE": "edgecnn.runtime.seen",
+    "Seen": "edgecnn.runtime.seen",
     "TargetError": "edgecnn.errors",
+    "Tracker": "edgecnn.runtime.track",
+    "Tracks": "edgecnn.runtime.tracks",
     "TrainingError": "edgecnn.errors",
     "Values": "edgecnn.results",
+    "Zone": "edgecnn.runtime.zones",
     "audit_model": "edgecnn.auditing",
     "bench_models": "edgecnn.measure",
     "benchmark": "edgecnn.runtime.benchmark",
@@ -73,15 +91,18 @@ _HOME = {
     "inspect_model": "edgecnn.inspection",
     "load": "edgecnn.runtime.model",
     "open_dataset": "edgecnn.data",
+    "open_source": "edgecnn.watching",
     "run": "edgecnn.runtime.loop",
     "selftest": "edgecnn.runtime.selftest",
     "train": "edgecnn.training.fit",
     "train_quantized": "edgecnn.compression.quantize",
     "training_splits": "edgecnn.data",
+    "watch": "edgecnn.watching",
     "write_report": "edgecnn.report",
 }
 
 __all__ = [
+    "STALE",
     "Boxes",
     "CameraError",
     "Card",
@@ -91,16 +112,25 @@ __all__ = [
     "DataError",
     "EdgecnnError",
     "Embedding",
+    "Frame",
     "InputSpec",
+    "Line",
     "Mask",
     "MissingExtra",
     "Model",
     "ModelError",
     "NotCertified",
+    "Notice",
+    "Patience",
+    "Rate",
     "Recipe",
+    "Seen",
     "TargetError",
+    "Tracker",
+    "Tracks",
     "TrainingError",
     "Values",
+    "Zone",
     "__version__",
     "audit_model",
     "bench_models",
@@ -114,11 +144,13 @@ __all__ = [
     "inspect_model",
     "load",
     "open_dataset",
+    "open_source",
     "run",
     "selftest",
     "train",
     "train_quantized",
     "training_splits",
+    "watch",
     "write_report",
 ]
 
