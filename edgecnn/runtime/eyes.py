@@ -86,7 +86,7 @@ class Eyes:
         if (on_stale or on_fresh) and max_age_ms is None:
             raise DataError("on_stale and on_fresh need max_age_ms: the age from which a result is too old")
         self.max_age_ms = max_age_ms
-        self._following: "Following | None" = None
+        self._following: Following | None = None
         if track or zones or lines:
             from edgecnn.runtime import following  # who follows nothing starts sooner
 

@@ -12,7 +12,7 @@ from edgecnn.runtime.model import Timings
 from edgecnn.tasks import TASKS
 
 if TYPE_CHECKING:
-    from edgecnn.runtime.track import Tracks
+    from edgecnn.runtime.tracks import Tracks
     from edgecnn.runtime.zones import Event
 
 
