@@ -1,7 +1,7 @@
 """Where images come from: a file, a folder, a pattern, a video, several of them; each becomes a `Frame`.
 
-Frames are read one at a time, when asked for. Decoding an image file is `edgecnn.image_file`'s; this module
-says what comes after what, and knows when a video ends too early.
+Frames are read one at a time, when asked for. Decoding an image file is `edgecnn.image_file`'s, reading a
+video `edgecnn.runtime.video`'s; this module says what comes after what.
 """
 
 import time
@@ -11,13 +11,13 @@ from glob import glob, has_magic
 from pathlib import Path
 from typing import TypeAlias
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from edgecnn import image_file
 from edgecnn.errors import DataError
 from edgecnn.results import Result
+from edgecnn.runtime.video import Video
 
 Image: TypeAlias = npt.NDArray[np.uint8]
 
@@ -25,10 +25,6 @@ VIDEO_SUFFIXES = frozenset(
     {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mjpeg", ".mjpg", ".mpg", ".h264"}
 )
 """Endings that are opened as a video, lower case."""
-
-_COMPLETE = 0.97
-"""A video that gives less than this share of its announced frames was cut off. Some containers only announce
-duration times frame rate, which is off by a few frames, so less than everything is no proof."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -71,7 +67,7 @@ def frames(
     paths: list[Path] = []
     for one in sources:
         try:
-            paths.extend(_paths(one))
+            paths.extend(files_of(one))
         except DataError as error:
             if on_error is None:
                 raise
@@ -92,8 +88,12 @@ def _numbered(paths: Sequence[Path], on_error: Callable[[DataError], object] | N
             on_error(error)
 
 
-def _paths(source: Path | str) -> list[Path]:
-    """The files that a source stands for."""
+def files_of(source: Path | str) -> list[Path]:
+    """The images and videos that a path or a pattern stands for, in the order of their names; see `frames`.
+
+    Raises:
+        DataError: it does not exist or holds no image.
+    """
     path = Path(source)
     if path.is_dir():
         return _in_folder(path)
@@ -135,29 +135,12 @@ def _images(path: Path) -> Iterator[tuple[Image, str]]:
 
 
 def _video(path: Path) -> Iterator[tuple[Image, str]]:
-    if not path.stat().st_size:
-        raise DataError(f"{path}: the file is empty (0 bytes). Remove it or copy it again.")
-    capture = cv2.VideoCapture(str(path))
+    video = Video(path)
     try:
-        if not capture.isOpened():
-            raise DataError(
-                f"{path}: cannot be opened as a video: not one, cut off, or in a format this OpenCV does not "
-                "read. Copy it again, or convert it: ffmpeg -i IN out.mp4"
-            )
-        announced = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))  # 0 or less where the container does not say
-        number = 0
-        while True:
-            there, image = capture.read()
-            if not there:
-                break
-            yield np.asarray(image, np.uint8), f"{path}#{number}"
-            number += 1
+        while (image := video.read()) is not None:
+            yield image, f"{path}#{video.number - 1}"
     finally:
-        capture.release()
-    if not number:
-        raise DataError(f"{path}: not one frame could be read from this video. Copy it again or remove it.")
-    if number < _COMPLETE * announced:
-        raise DataError(f"{path}: ends after {number} of {announced} frames: truncated. Copy it again.")
+        video.close()
 
 
 def _suffix(path: Path) -> str:

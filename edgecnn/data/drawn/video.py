@@ -7,7 +7,7 @@ balls roll to and fro.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import ceil, cos, sin
 
 import numpy as np
@@ -32,21 +32,27 @@ _DENSITY = 0.36
 
 @dataclass(frozen=True, eq=False)
 class Shot:
-    """One image of the drive and what is true of it.
+    """One image of the drive and what is true of it. Nothing is painted before it is asked for.
 
     Attributes:
-        image: (h, w, 3) uint8 BGR.
         index: counts from 0.
         time_s: of the drive, at this image.
         scene: what there is.
-        found: which body each pixel shows.
     """
 
-    image: Image
     index: int
     time_s: float
     scene: Scene
-    found: Coverage
+
+    @cached_property
+    def image(self) -> Image:
+        """(h, w, 3) uint8 BGR."""
+        return picture(self.scene)
+
+    @cached_property
+    def found(self) -> Coverage:
+        """Which body each pixel shows."""
+        return coverage(self.scene)
 
     @property
     def boxes(self) -> Boxes:
@@ -104,7 +110,7 @@ def _drive(seed: int, size_wh: tuple[int, int], fps: float) -> Iterator[Shot]:
         )
         around = _bodies(seed, camera, time_s)
         scene = Scene(camera, light, place, lens, around, seed + index)
-        yield Shot(picture(scene), index, time_s, scene, coverage(scene))
+        yield Shot(index, time_s, scene)
         wanted = _wandering(time_s, phases) + _avoiding(camera, around)
         turning += (float(np.clip(wanted, -0.9, 0.9)) - turning) * min(1.0, 3.0 / fps)
         heading = camera.heading_rad + turning / fps
