@@ -1,4 +1,4 @@
-"""How old results are: edgecnn's runtime and the naive loop on the same camera, with a model slowed to 100 ms.
+"""How old results are: edgecnn and the naive loop on the same camera, with a model slowed to 100 ms.
 
 python benchmarks/age.py MODEL.tflite --seconds 300
 
@@ -38,6 +38,7 @@ class Slowed:
         return getattr(self._inner, name)
 
     def invoke(self) -> None:
+        """Compute, then sleep until the time is over."""
         start = time.monotonic()
         self._inner.invoke()
         time.sleep(max(0.0, start + self._seconds - time.monotonic()))

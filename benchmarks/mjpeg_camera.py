@@ -1,11 +1,11 @@
-"""A camera on the network, for measurements: motion JPEG over HTTP, each frame with its number in the picture.
+"""A camera on the network, for measurements: motion JPEG over HTTP, each frame with its number in it.
 
 python benchmarks/mjpeg_camera.py --port 8090 --fps 30
 
 Frame n is captured at START + n / FPS on this machine's monotonic clock, which all its processes share, and
 its bytes leave at that moment. So whoever reads the number from a picture knows its true age, whatever
-anybody claims. To every viewer each frame is sent in full, as cameras do: a viewer that reads too slowly finds
-the old ones in its socket.
+anybody claims. Frames are sent in full, as cameras do: a viewer that reads too slowly finds the old ones in
+its socket.
 """
 
 import argparse
