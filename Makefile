@@ -1,6 +1,7 @@
 # Two commands on a fresh machine with Python 3.11 or newer, make, and network to a package index:
 #   make quickstart   train, quantize, judge and run a model on built-in scenes; ends with a report
 #   make test         style, types, architecture, tests
+#   make pi           does an emulated Raspberry Pi say what this machine says? (optional; see PI_SETUP below)
 # (make quickstart-detection does the same with boxes.)
 # Each sets up what it needs in .venv by itself. make bench runs the long measurements.
 
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 JOBS ?= 2
 
-.PHONY: quickstart quickstart-detection test lint bench clean
+.PHONY: quickstart quickstart-detection test lint bench pi clean
 
 quickstart: $(VENV)/all.stamp
 	$(BIN)/edgecnn quickstart --out quickstart --force
@@ -37,6 +38,24 @@ bench: $(VENV)/dev.stamp $(MODEL)
 	$(BIN)/python benchmarks/runtime_overhead.py $(MODEL)
 	$(BIN)/python benchmarks/feed.py $(DATA)
 	$(BIN)/python benchmarks/resume.py $(DATA)
+
+# An emulated Raspberry Pi: arm64 Debian with its own Python, and what a device has. PI_SETUP is a script that
+# is called as `setup.sh FOLDER`, with PIP and the packages (REQS) in its environment, and leaves FOLDER/pipython.
+PI_SETUP ?= ../shared/arm64/setup.sh
+PI_MODELS ?= ../shared/models
+PI_DIR := build/pi
+PI_REQS := ai-edge-litert numpy opencv-python-headless typer click rich shellingham typing_extensions annotated-doc \
+  markdown-it-py mdurl pygments
+
+pi: $(VENV)/dev.stamp $(PI_DIR)/stamp
+	$(BIN)/python tests/emulated/raspberry_pi.py $(PI_DIR)/pipython --models $(PI_MODELS)
+
+$(PI_DIR)/stamp: constraints.txt | $(VENV)/bin/python
+	@test -f $(PI_SETUP) || { echo "make pi: there is no $(PI_SETUP), which sets an emulated Pi up. Name it: \
+	make pi PI_SETUP=path/to/setup.sh" >&2; exit 1; }
+	rm -rf $(PI_DIR)
+	PIP="$(BIN)/python -m pip" REQS="--constraint constraints.txt $(PI_REQS)" bash $(PI_SETUP) $(PI_DIR)
+	@touch $@
 
 quickstart/run/int8.tflite:
 	$(MAKE) quickstart
