@@ -17,6 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors import MissingExtra, ModelError
+from edgecnn.runtime import delegates
+from edgecnn.runtime.delegates import Asked
+from edgecnn.runtime.delegates import Delegation as Delegation
 
 Array: TypeAlias = npt.NDArray[Any]
 BackendName: TypeAlias = Literal["litert", "tflite-runtime"]
@@ -35,23 +38,6 @@ class Backend:
 
     name: str
     version: str
-
-
-@dataclass(frozen=True)
-class Delegation:
-    """Which operators run on which kernels.
-
-    Attributes:
-        delegate: "xnnpack", or "none" where every operator runs on TFLite's own kernels.
-        delegated: how many of the file's operators the delegate computes.
-        operators: how many operators the file has.
-        others: kinds of the operators that stay on TFLite's own kernels, in the order they run.
-    """
-
-    delegate: str
-    delegated: int
-    operators: int
-    others: tuple[str, ...]
 
 
 class Interpreter(Protocol):
@@ -123,6 +109,8 @@ def open_interpreter(
     threads: int = 1,
     backend: str | None = None,
     shapes: Mapping[int, Sequence[int]] | None = None,
+    delegate: str | None = None,
+    require_delegate: float | None = None,
 ) -> Interpreter:
     """Load a model.
 
@@ -135,15 +123,22 @@ def open_interpreter(
         threads: how many it may use, 1 or more.
         backend: one of `BACKENDS`; None takes the first that is installed.
         shapes: the size of an input, by position, where it differs from the file's.
+        delegate: what computes, see `edgecnn.runtime.delegates.asked`; None: what the runtime takes.
+        require_delegate: the share of operators that must run on it.
 
     Raises:
-        ModelError: no runtime, or this one cannot load or allocate the model.
+        ModelError: no runtime, or this one cannot load or allocate the model; the delegate cannot be loaded,
+            or computes too little.
         MissingExtra: the runtime asked for is not installed.
     """
     if type(threads) is not int or threads < 1:
         raise ModelError(f"threads must be a whole number from 1, not {threads!r}")
+    wanted, least = delegates.asked(delegate), delegates.share(require_delegate)
     chosen, module = _runtime(backend)
-    return _TFLite(module, chosen, content, name, threads, shapes or {})
+    opened = _TFLite(module, chosen, content, name, threads, shapes or {}, wanted)
+    if least is not None or (wanted is not None and wanted.is_external):
+        delegates.require(opened.delegation(), wanted, least, name)
+    return opened
 
 
 def _runtime(wanted: str | None) -> tuple[Backend, Any]:
@@ -189,12 +184,21 @@ class _TFLite:
         name: str,
         threads: int,
         shapes: Mapping[int, Sequence[int]],
+        wanted: Asked | None,
     ) -> None:
         self.backend = backend
         self.threads = threads
         self._name = name
+        self._wanted = wanted
+        words: dict[str, Any] = {}
+        if wanted is not None and wanted.is_external:
+            words["experimental_delegates"] = [delegates.open_delegate(wanted, module)]
+        elif wanted is not None and wanted.name == delegates.NONE:
+            words["experimental_op_resolver_type"] = module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         try:
-            self._interpreter = module.Interpreter(model_content=content, num_threads=threads)
+            self._interpreter = module.Interpreter(model_content=content, num_threads=threads, **words)
+            # an external delegate takes its operators now, XNNPACK the others when tensors are allocated
+            self._taken = sum(node["op_name"] == "DELEGATE" for node in self._nodes()) if words else 0
             for position, shape in shapes.items():
                 index = self._interpreter.get_input_details()[position]["index"]
                 self._interpreter.resize_tensor_input(index, list(shape))
@@ -202,7 +206,9 @@ class _TFLite:
             self._inputs = [details["index"] for details in self._interpreter.get_input_details()]
             self._outputs = [details["index"] for details in self._interpreter.get_output_details()]
         except (ValueError, RuntimeError) as error:
-            raise ModelError(_explained(name, "cannot be loaded", error)) from None
+            what = "cannot be loaded"
+            what += f" with delegate {wanted.name}" if wanted is not None and wanted.is_external else ""
+            raise ModelError(_explained(name, what, error)) from None
 
     def write(self, position: int, tensor: Array) -> None:
         # A copy of 3 µs for 150 kB. Writing into the interpreter's memory would save it, but a view that
@@ -223,29 +229,17 @@ class _TFLite:
         return tensor
 
     def delegation(self) -> Delegation:
-        # The only account of the delegation that Python gets to see; the same in both runtimes.
-        try:
-            nodes = self._open()._get_ops_details()
-        except ValueError as error:  # such as a tensor's name that is not UTF-8
-            raise ModelError(_explained(self._name, "does not tell its operators", error)) from None
-        # A replaced operator stays in the list. What really runs is what one meets walking back from the
-        # outputs, where the delegate, later in the list, hides the operator that used to make its tensor.
-        producer = {int(tensor): node for node in nodes for tensor in node["outputs"]}
-        met: dict[int, str] = {}
-        ahead = list(self._outputs)
-        while ahead:
-            node = producer.get(int(ahead.pop()))
-            if node is not None and node["index"] not in met:
-                met[node["index"]] = str(node["op_name"])
-                ahead.extend(node["inputs"])
-        operators = sum(node["op_name"] != "DELEGATE" for node in nodes)
-        others = tuple(met[index] for index in sorted(met) if met[index] != "DELEGATE")
-        if "DELEGATE" not in met.values():
-            return Delegation("none", 0, operators, others)
-        return Delegation("xnnpack", operators - len(others), operators, others)
+        return delegates.delegation(self._nodes(), self._outputs, self._wanted, self._taken)
 
     def close(self) -> None:
         self._interpreter = None
+
+    def _nodes(self) -> Any:
+        # The only account of the delegation that Python gets to see; the same in both runtimes.
+        try:
+            return self._open()._get_ops_details()
+        except ValueError as error:  # such as a tensor's name that is not UTF-8
+            raise ModelError(_explained(self._name, "does not tell its operators", error)) from None
 
     def _open(self) -> Any:
         if self._interpreter is None:
@@ -257,12 +251,13 @@ def _explained(name: str, what: str, error: Exception) -> str:
     """One line: the model, what happened, and what to do about it."""
     found = _UNRESOLVED.search(str(error))
     if found is None:
-        return f"{name} {what}: {_one_line(error)}. Convert the model again, or try another runtime."
+        other = "delegate" if "delegate" in what else "runtime"
+        return f"{name} {what}: {_one_line(error)}. Convert the model again, or try another {other}."
     kind = found["custom"] or found["flex"]
     if kind == "edgetpu-custom-op":
         return (
             f"{name} is compiled for a Coral Edge TPU and cannot run on this processor. Use the file it was "
-            "compiled from (its name has no _edgetpu)."
+            "compiled from (its name has no _edgetpu), or a Coral device: delegate edgetpu."
         )
     if kind.startswith("Flex"):
         return (

@@ -7,10 +7,11 @@ Puts the pieces together and holds the interpreter: `edgecnn.graph` says whether
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -20,9 +21,11 @@ from edgecnn.errors import ModelError
 from edgecnn.graph import Graph, Tensor, check, read
 from edgecnn.image import Array, Image, View
 from edgecnn.results import Result
+from edgecnn.runtime.delegates import Delegation, asked
 from edgecnn.runtime.given import Given
-from edgecnn.runtime.interpreter import Backend, Delegation, Interpreter, model_bytes, open_interpreter
+from edgecnn.runtime.interpreter import Backend, Interpreter, model_bytes, open_interpreter
 from edgecnn.runtime.meaning import Meaning, check_options, understand
+from edgecnn.runtime.threads import Choice, Choosing, numbers_to_try
 from edgecnn.tasks import TASKS
 from edgecnn.tasks.stored import Steps, real
 
@@ -44,8 +47,10 @@ class Timings:
 def load(
     path: Path | str,
     *,
-    threads: int = 1,
+    threads: int | Literal["auto"] = 1,
     backend: str | None = None,
+    delegate: str | None = None,
+    require_delegate: float | None = None,
     card: Card | None = None,
     labels: Path | str | Sequence[str] | None = None,
     mean: float | Sequence[float] | None = None,
@@ -65,8 +70,14 @@ def load(
     Args:
         path: a `.tflite` file. It is read once: the model keeps working when the file changes or vanishes.
         threads: how many the interpreter may use. One leaves the other cores to the rest of the robot, and is
-            the fastest for small models; measure.
+            the fastest for small models; measure, or give "auto": the first second of work then tries more
+            threads, in turns with one, and `Model.threads_choice` says what came of it.
         backend: "litert" or "tflite-runtime"; None takes the first that is installed.
+        delegate: what computes: "xnnpack" (the runtime's own, which it takes by itself), "none" (TFLite's own
+            kernels), "edgetpu", "gpu", "nnapi" or the path of a delegate's library; the latter with options
+            behind it: "edgetpu:device=usb:0", "/opt/npu.so:key=value;key2=value2".
+        require_delegate: the share of operators, above 0 and up to 1, that must run on it. Even without, a
+            delegate that computes nothing is refused, but for the runtime's own.
         card: instead of the one in the file.
         labels: a label file (one name for each line, or Coral's numbered lines), or the names themselves.
         mean: subtracted from a pixel 0..255; one number, or one for each channel.
@@ -80,7 +91,7 @@ def load(
 
     Raises:
         ModelError: the file cannot be read, would not run safely, or takes or gives what edgecnn does not
-            know.
+            know; the delegate cannot be loaded, or computes too little.
         CardError: the card does not fit the model, or something must be known that nobody said.
         DataError: the label file cannot be read.
         MissingExtra: the backend asked for is not installed.
@@ -91,15 +102,16 @@ def load(
     graph = read(content, str(path))
     check(graph)
     size_is_open = any(graph.tensors[index].is_dynamic for index in graph.inputs)
+    opening = partial(
+        _open, content, graph, str(path), threads, backend=backend, delegate=delegate,
+        require_delegate=require_delegate,
+    )  # fmt: skip
     # a model that cannot run at all should be told so before anything else is asked about it
-    opened = None if size_is_open else open_interpreter(content, str(path), threads=threads, backend=backend)
+    opened = None if size_is_open else opening()
     meaning = understand(graph, path, given)
     spec = meaning.card.input
     shapes = {0: (1, spec.height, spec.width, spec.channels)}
-    interpreter = opened or open_interpreter(
-        content, str(path), threads=threads, backend=backend, shapes=shapes
-    )
-    return Model(path, graph, meaning, interpreter)
+    return Model(path, graph, meaning, opened or opening(shapes=shapes))
 
 
 class Model:
@@ -228,6 +240,11 @@ class Model:
         """How many threads the interpreter may use."""
         return self._interpreter.threads
 
+    @property
+    def threads_choice(self) -> Choice | None:
+        """What trying numbers of threads gave so far; None where a number was given."""
+        return self._interpreter.choice if isinstance(self._interpreter, Choosing) else None
+
     def delegation(self) -> Delegation:
         """Which operators run on which kernels."""
         with self._lock:
@@ -265,6 +282,21 @@ class Model:
         return {
             role: to_real(_one(self._interpreter.read(position))) for role, position, to_real in self._outputs
         }
+
+
+def _open(
+    content: bytes, graph: Graph, name: str, threads: int | Literal["auto"], **words: Any
+) -> Interpreter:
+    """An interpreter with so many threads, or one that chooses."""
+    if threads != "auto":
+        return open_interpreter(content, name, threads=threads, **words)
+    # Some accelerators can be opened only once, and what a model remembers cannot be in two places.
+    wanted = asked(words.get("delegate"))
+    alone = (wanted is not None and wanted.is_external) or any(one.is_variable for one in graph.tensors)
+    return Choosing(
+        lambda number: open_interpreter(content, name, threads=number, **words),
+        [1] if alone else numbers_to_try(),
+    )
 
 
 def _quantization(tensor: Tensor) -> tuple[float, int]:
