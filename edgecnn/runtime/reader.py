@@ -89,6 +89,7 @@ class Reader:
         self._moved_s = time.monotonic()
         self._frozen = False
         self._vanished = False
+        self._is_damaged = False
         self._stuck = False
 
         self.ended = False
@@ -115,7 +116,7 @@ class Reader:
         """Look whether the source has frozen or hangs; to be called several times a second."""
         if self._is_over():
             return
-        if self._frames.is_full:  # it waits for whoever takes the frames
+        if self._frames.is_full or self._vanished:  # it waits for whoever takes the frames, or has said so
             self._moved_s = now_s
             return
         freeze_s = self._freeze_s
@@ -253,12 +254,15 @@ class Reader:
         except DataError as error:
             self._damage(error)
             return
+        self._is_damaged = False
         if self._frames.give((frame, made)):
             self.dropped += 1
 
     def _damage(self, error: EdgecnnError) -> None:
         self.damaged += 1
-        self._say("damaged", f"{error} The next one is used.")
+        if not self._is_damaged:  # not again for each of a thousand
+            self._is_damaged = True
+            self._say("damaged", f"{error} It is left out, as are those like it that follow.")
 
     def _end(self, reading: int, error: EdgecnnError | None) -> None:
         with self._news:

@@ -134,6 +134,14 @@ def test_a_damaged_frame_is_left_out_and_told(reading, told):
     assert (reader.damaged, told.kinds) == (1, ["damaged", "ended"])
 
 
+def test_many_damaged_frames_in_a_row_are_told_once_and_counted(reading, told):
+    bad = [DamagedFrame("no image.")] * 50
+    reader = reading(lambda: Scripted([*bad, picture(0), *bad], fps=None, endless=False), every_frame=True)
+    assert len(taken(reader)) == 1
+    assert reader.damaged == 100
+    assert told.kinds == ["damaged", "damaged", "ended"]
+
+
 def test_a_frame_that_cannot_be_prepared_is_left_out(reading, told):
     def arrived(frame):
         if frame.index == 1:
