@@ -1,0 +1,120 @@
+"""Each kind of output, opened. A mistake in what was asked for is an error here, before anything is seen."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from edgecnn.camera.outputs import Moment, Outputs, Sink
+from edgecnn.runtime.eyes import Eyes
+from edgecnn.runtime.hard_cases import HardCases
+from edgecnn.runtime.jsonl import JsonLines, record
+from edgecnn.runtime.recording import Recording
+from edgecnn.runtime.window import Window
+
+MOST_FPS: Final = 30.0
+"""A recording of a camera has at most so many pictures a second."""
+
+
+def opened(
+    outputs: Outputs, eyes: Eyes, *, threshold: float, live: bool, fps: float | None
+) -> Iterator[Sink]:
+    """Open each output that is asked for, when it is asked for here.
+
+    Args:
+        outputs: which.
+        eyes: what they show.
+        threshold: the least score of a box that is shown.
+        live: frames come by themselves, at a camera's pace; False: none is left out of a recording.
+        fps: what the source announces.
+
+    Raises:
+        CameraError: there is no screen.
+        DataError: a file is there already or cannot be written.
+        MissingExtra: a package is not installed.
+    """
+    shown: dict[str, Any] = {"threshold": threshold}
+    if outputs.json is not None:
+        yield _json_lines(outputs.json, outputs.force)
+    if outputs.save is not None:
+        yield _recording(
+            outputs.save, min(fps or MOST_FPS, MOST_FPS) if live else fps or MOST_FPS, outputs.force
+        )
+    if outputs.hard_cases is not None:
+        yield _hard_cases(outputs.hard_cases, eyes.card.task, shown)
+    if outputs.mqtt is not None:
+        yield _broker(outputs.mqtt)
+    if outputs.live is not None:
+        yield _page(outputs.live, outputs.token, eyes, shown)
+    if outputs.show:
+        yield _window(eyes)
+
+
+def _json_lines(path: Path | str, force: bool) -> Sink:
+    lines = JsonLines(path, force=force)
+    return Sink(
+        "json",
+        see=lambda moment: lines.write(record(moment.seen)),
+        notice=lambda notice: lines.write(notice.as_dict()),
+        end=lambda report: lines.write({"report": report}),
+        close=lines.close,
+        files=lambda: () if str(path) == "-" else (Path(path),),
+    )
+
+
+def _recording(path: Path, fps: float, force: bool) -> Sink:
+    recording = Recording(path, fps=fps, force=force)
+
+    def write(moment: Moment) -> None:
+        recording.write(moment.picture, moment.time_s)
+
+    return Sink("save", see=write, see_again=write, close=recording.close, files=lambda: recording.paths)
+
+
+def _hard_cases(folder: Path, task: str, shown: Mapping[str, Any]) -> Sink:
+    cases = HardCases(folder, task=task)
+
+    def look(moment: Moment) -> None:
+        cases.look(moment.seen, float(shown["threshold"]))
+
+    return Sink("record-low-confidence", see=look, files=lambda: (folder,) if cases.kept else ())
+
+
+def _broker(url: str) -> Sink:
+    from edgecnn.live.mqtt import Broker  # an extra
+
+    broker = Broker(url)
+
+    def publish(moment: Moment) -> None:
+        broker.publish(moment.seen)
+        for event in moment.seen.events:
+            broker.publish(event)
+
+    return Sink("mqtt", see=publish, close=broker.close)
+
+
+def _page(address: str, token: str | None, eyes: Eyes, shown: dict[str, Any]) -> Sink:
+    from edgecnn.live.page import Page  # an extra
+
+    def adjust(**options: Any) -> None:
+        eyes.adjust(**options)
+        shown.update(options)
+
+    page = Page(address, token=token, title=f"{eyes.card.name} · {eyes.source_name}", adjust=adjust)
+
+    def show(moment: Moment) -> None:
+        page.show(moment.seen, moment.statistics)
+
+    return Sink("live", see=show, see_again=show, notice=page.notice, close=page.close, place=page.url)
+
+
+def _window(eyes: Eyes) -> Sink:
+    window = Window(f"{eyes.card.name} · {eyes.source_name}")
+
+    def show(moment: Moment) -> None:
+        window.show(moment.picture)
+
+    def look() -> str | None:
+        window.look()
+        return "the window was closed" if window.closed else None
+
+    return Sink("show", see=show, see_again=show, look=look, close=window.close)
