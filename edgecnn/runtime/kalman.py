@@ -25,9 +25,9 @@ _FLOOR_PX: Final = 0.5
 _START: Final = np.array([2.0, 2.0, 0.5, 0.5])
 """Standard deviation of the rate of something new, in sizes of the box a second."""
 
-_DRIFT: Final = np.array([1.5, 1.5, 0.4, 0.4])
+_DRIFT: Final = np.array([3.0, 3.0, 0.8, 0.8])
 """How much the rate changes by itself, in sizes of the box a second, after one second (ByteTrack's 1/160 of
-the height a frame, at 30 frames a second, is 1.0)."""
+the height a frame, at 30 frames a second, is 1.0; a camera that turns wants more, benchmarks/tracking.py)."""
 
 _GROWTH_S: Final = 0.5
 """Growth dies away with this time constant where nothing is seen: nothing grows for long."""

@@ -24,11 +24,12 @@ __all__ = ["Tracker", "Tracks"]
 _SURE: Final = 0.2
 """Overlap above which a box of high score may go with a confirmed track (ByteTrack: 0.2)."""
 
-_WEAK: Final = 0.5
-"""Likewise a box of low score: it must lie well, since its score says little (ByteTrack: 0.5)."""
-
 _NEW: Final = 0.3
-"""Likewise a box of high score with a track that is not confirmed yet (ByteTrack: 0.3)."""
+"""Likewise with a track that is not confirmed yet (ByteTrack: 0.3)."""
+
+_WEAK: Final = 0.35
+"""Likewise a box of low score with any track: it must lie well, since its score says little (ByteTrack: 0.5,
+and only with tracks of the frame before; more of them keep their number this way, benchmarks/tracking.py)."""
 
 _REACH: Final = 1.0
 """Before they are compared, boxes are widened on each side by so many standard deviations of where the track
@@ -169,8 +170,8 @@ class Tracker:
     def _check(self, boxes: Boxes, time_s: float) -> None:
         if not isfinite(time_s) or time_s <= self._time_s:
             raise DataError(
-                f"tracker: a frame at {time_s:.4f} s after one at {self._time_s:.4f} s. Give each frame once, "
-                "in order; a new clip wants a new Tracker."
+                f"tracker: a frame at {time_s:.4f} s after one at {self._time_s:.4f} s. Give each frame once "
+                "and in order; a new clip wants a new Tracker."
             )
         if self._labels is not None and boxes.labels != self._labels:
             raise DataError(
@@ -183,14 +184,13 @@ class Tracker:
         overlap = _overlap(known.state, boxes.xyxy)
         if self._per_label:
             overlap[known.label_id[:, None] != boxes.label_id] = 0
-        confirmed = known.track_id > 0
-        high = boxes.score >= self._high
-        low = ~high & (boxes.score >= self._low)
+        high, confirmed = boxes.score >= self._high, known.track_id > 0
+        low, anyone = ~high & (boxes.score >= self._low), np.ones_like(confirmed)
         pairs: list[tuple[int, int]] = []
         for rows, columns, least in (
             (confirmed, high, _SURE),
-            (confirmed & (known.seen_s == self._time_s), low, _WEAK),
             (~confirmed, high, _NEW),
+            (anyone, low, _WEAK),
         ):
             if rows.any() and columns.any():
                 new = assign((overlap - least) * (rows[:, None] & columns))
