@@ -18,7 +18,6 @@ import cv2
 import mujoco
 import numpy as np
 import numpy.typing as npt
-
 from follow_ball_world import BALL, ROOM, SIZE_WH, VIEW, furnish, mjcf, place, roll
 
 Image = npt.NDArray[np.uint8]
@@ -52,7 +51,7 @@ class View:
 
 
 def box_of(mask: npt.NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
-    """The smallest box around what is true in (h, w), its right and bottom edges outside; None if nothing is."""
+    """The smallest box around what is true in (h, w), right and bottom outside; None if nothing is."""
     across, down = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
     if not len(across):
         return None

@@ -1,8 +1,8 @@
 """A room with a two-wheeled robot and a ball in it, as MuJoCo knows them, and how the room's looks vary.
 
-Lengths in metres, angles in radians, x forward, y to the left, z up. The wheels, the caster and what they stand
-on touch with real friction; the ball is moved along its path and rolls. Who runs this in time, and who looks
-through the robot's camera, is known elsewhere.
+Lengths in metres, angles in radians, x forward, y to the left, z up. Wheels, casters and floor touch with
+friction; the ball is moved along its path and rolls. Who runs this in time, and who looks through the robot's
+camera, is known elsewhere.
 """
 
 from collections.abc import Callable
@@ -56,33 +56,38 @@ def mjcf() -> str:
         for side, y in (("left", TRACK / 2), ("right", -TRACK / 2))
     )
     motors = "".join(
-        f'<velocity name="{side}" joint="{side}" kv=".25" ctrlrange="-{FASTEST} {FASTEST}" forcerange="-1.2 1.2"/>'
+        f'<velocity name="{side}" joint="{side}" kv=".25" ctrlrange="-{FASTEST} {FASTEST}" '
+        'forcerange="-1.2 1.2"/>'
         for side in ("left", "right")
     )
+    floors = "".join(f'<material name="{name}" texture="{name}" texrepeat="6 6"/>' for name in _FLOORS)
     return f"""
 <mujoco model="follow the ball">
   <compiler angle="radian"/>
   <option timestep="{STEP_S}" integrator="implicitfast"/>
   <visual>
-    <global offwidth="960" offheight="720"/><quality shadowsize="1024" offsamples="2"/>
+    <global offwidth="960" offheight="720"/><quality shadowsize="512" offsamples="0"/>
     <headlight ambient=".25 .25 .25" diffuse=".1 .1 .1" specular="0 0 0"/><map znear=".004" shadowclip="1"/>
   </visual>
   <default><default class="seen"><geom contype="0" conaffinity="0" mass="0"/></default></default>
   <asset>
-    <texture name="checker" type="2d" builtin="checker" width="128" height="128" rgb1=".55 .52 .48" rgb2=".42 .4 .38"/>
+    <texture name="checker" type="2d" builtin="checker" width="128" height="128" rgb1=".55 .52 .48"
+      rgb2=".42 .4 .38"/>
     <texture name="flat" type="2d" builtin="flat" width="64" height="64" rgb1=".6 .58 .55" mark="random"
       markrgb=".45 .45 .45" random=".05"/>
     <texture name="boards" type="2d" builtin="flat" width="128" height="128" rgb1=".55 .4 .26" mark="edge"
       markrgb=".3 .2 .12"/>
-    <texture name="gradient" type="2d" builtin="gradient" width="128" height="128" rgb1=".35 .45 .4" rgb2=".6 .6 .5"/>
-    <texture name="stone" type="2d" builtin="checker" width="128" height="128" rgb1=".3 .33 .38" rgb2=".36 .38 .42"
-      mark="random" markrgb=".7 .7 .7" random=".02"/>
-    {"".join(f'<material name="{name}" texture="{name}" texrepeat="6 6" reflectance=".03"/>' for name in _FLOORS)}
+    <texture name="gradient" type="2d" builtin="gradient" width="128" height="128" rgb1=".35 .45 .4"
+      rgb2=".6 .6 .5"/>
+    <texture name="stone" type="2d" builtin="checker" width="128" height="128" rgb1=".3 .33 .38"
+      rgb2=".36 .38 .42" mark="random" markrgb=".7 .7 .7" random=".02"/>
+    {floors}
     <texture name="ball" type="cube" builtin="flat" width="64" height="64" rgb1="1 1 1" mark="edge"
       markrgb=".25 .2 .2"/>
     <material name="ball" texture="ball" rgba="1 .42 .06 1" specular=".4" shininess=".6"/>
     <material name="wall" rgba=".78 .77 .72 1"/>
-    <texture name="sky" type="skybox" builtin="gradient" width="64" height="64" rgb1=".8 .85 .9" rgb2=".6 .65 .7"/>
+    <texture name="sky" type="skybox" builtin="gradient" width="64" height="64" rgb1=".8 .85 .9"
+      rgb2=".6 .65 .7"/>
   </asset>
   <worldbody>
     <light name="lamp" pos="0 0 3.5" dir="0 0 -1" diffuse=".75 .75 .75" cutoff="75" castshadow="true"/>
@@ -112,7 +117,7 @@ def mjcf() -> str:
 
 
 def place(data: Any, x: float, y: float, turn: float, *, pitch: float = 0.0, lift: float = 0.0) -> None:
-    """Put the robot there, looking along `turn`, its wheels at rest; it is given to no one else meanwhile."""
+    """Put the robot there, at rest, looking along `turn`."""
     data.qpos[:] = 0
     data.qvel[:] = 0
     data.ctrl[:] = 0
@@ -125,7 +130,7 @@ def place(data: Any, x: float, y: float, turn: float, *, pitch: float = 0.0, lif
 
 
 def truth(data: Any) -> tuple[float, float]:
-    """Where the ball really is, seen from the camera: radians to the left of its axis, metres along the floor."""
+    """Where the ball is from the camera: radians to the left of its axis, metres along the floor."""
     eye, axes = data.camera("eye").xpos, data.camera("eye").xmat.reshape(3, 3)
     away = data.mocap_pos[0] - eye
     ahead, left = -axes[:, 2], -axes[:, 0]
@@ -133,7 +138,7 @@ def truth(data: Any) -> tuple[float, float]:
 
 
 def ball_path(seed: int, *, fastest_m_s: float = 0.5, reach: float = 1.5) -> Callable[[float], Vector]:
-    """A smooth way through the room: (x, y) at a time in seconds, never faster than this, never farther out."""
+    """A smooth way through the room: (x, y) at a time in seconds, never faster or farther out than said."""
     rng = np.random.default_rng(seed)
     rates = np.array([[1.0, 2.3, 3.7], [1.3, 2.0, 3.1]]) * rng.uniform(0.9, 1.1, (2, 3))
     parts = np.array([0.62, 0.25, 0.13]) * reach
