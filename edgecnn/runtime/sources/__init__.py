@@ -8,9 +8,10 @@
 Each module knows one kind; `source` says what they have in common.
 """
 
+from glob import has_magic
 from pathlib import Path
 
-from edgecnn.errors import CameraError
+from edgecnn.errors import CameraError, DataError
 from edgecnn.runtime.sources.source import DamagedFrame, Source
 
 __all__ = ["DamagedFrame", "Source", "open_source"]
@@ -44,10 +45,11 @@ def open_source(
     text = str(word)
     if text.isascii() and text.isdigit():
         text = f"/dev/video{int(text)}"
-    if text.startswith("/dev/"):
+    path = Path(text)
+    if text.startswith("/dev/") and not (path.is_file() or path.is_dir()):  # /dev/shm holds files
         from edgecnn.runtime.sources.device import Device
 
-        return Device(Path(text), size_wh=size_wh, fps=fps)
+        return Device(path, size_wh=size_wh, fps=fps)
     kind, _, number = text.partition(":")
     if kind == "picamera2" and (text == kind or (number.isascii() and number.isdigit())):
         from edgecnn.runtime.sources.picamera import Picamera
@@ -61,9 +63,11 @@ def open_source(
         if fps is not None:
             raise CameraError("a stream comes as fast as its camera sends it: set the rate there.")
         return open_stream(text)
-    if not Path(text).exists() and "://" in text:
-        raise CameraError(
-            "an address that is no rtsp://, rtmp://, http:// or https:// stream cannot be opened."
+    if not text or not (path.exists() or has_magic(text)):
+        raise DataError(
+            f"{text!r}: there is no such file or folder, and it names no camera. Cameras are 0, /dev/video0, "
+            "picamera2, rtsp://..., rtmp://..., http://... and https://...; edgecnn doctor lists those of "
+            "this device."
         )
     from edgecnn.runtime.sources.recorded import recorded
 

@@ -149,8 +149,8 @@ def _image(pixels: Image, name: str) -> Image:
         return pixels
     try:
         return image_file.decode(pixels.tobytes(), name)  # a JPEG as the camera sent it
-    except DataError as error:
-        raise DamagedFrame(str(error)) from None
+    except DataError:
+        raise DamagedFrame(f"{name}: {pixels.size} bytes that are no whole JPEG; left out") from None
 
 
 def _check(path: Path) -> None:

@@ -68,8 +68,8 @@ class MultipartStream(Opened):
                     f"{name}: claims {size_wh[0]} x {size_wh[1]} pixels, which no camera has; left out"
                 )
             image = image_file.decode(data, name)
-        except DataError as error:
-            raise DamagedFrame(str(error)) from None
+        except DataError:
+            raise DamagedFrame(f"{name}: {len(data)} bytes that are no whole image; left out") from None
         return Frame(image, self._index - 1, arrived_s, name)
 
     def _part(self) -> tuple[bytes, float]:
@@ -130,7 +130,7 @@ class MultipartStream(Opened):
                 said = value.strip()
                 if not (said.isdigit() and len(said) < 12 and int(said) <= _MOST_BYTES):
                     raise CameraError(
-                        f"{self.name}: an image of {said[:20].decode('ascii', 'replace')} bytes is announced; "
+                        f"{self.name}: announces {said[:20].decode('ascii', 'replace')} bytes for an image; "
                         f"more than {_MOST_BYTES >> 20} MB are refused. Choose a smaller size in the camera."
                     )
                 length = int(said)
