@@ -15,7 +15,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final, Literal
 
-from edgecnn.camera.opened import opened
+from edgecnn.camera.opening import opened
 from edgecnn.camera.outputs import Moment, Outputs
 from edgecnn.camera.report import Report
 from edgecnn.camera.sinks import Sinks
@@ -113,7 +113,8 @@ def camera(
     loader = partial(load, model, threads=threads, **loading)
     with ExitStack() as stack:
         loaded = loader()
-        threshold = settings(loaded.card).threshold if loaded.card.task == "detection" else 0.0
+        delegation, backend = loaded.delegation(), loaded.backend
+        threshold = settings(loaded.card).threshold if loaded.card.task == "detection" else None
         try:
             eyes = Eyes(
                 loaded, opening, loading=loader, every_frame=every_frame, track=track, zones=zones,
@@ -123,14 +124,15 @@ def camera(
             loaded.close()
             raise
         stack.enter_context(eyes)
-        delegation = eyes.delegation()
-        outlets = opened(outputs, eyes, threshold=threshold, live=opening.live, fps=opening.rate)
+        outlets = opened(
+            outputs, eyes, threshold=threshold, live=opening.live, fps=opening.rate, zones=zones, lines=lines
+        )
         sinks = Sinks(outlets, on_notice=on_notice)
         stack.enter_context(sinks)
         on_start(eyes, sinks.places)
         turns = _Turns(eyes, sinks, notices, opening, Overlay(zones=zones, lines=lines), on_status)
         ended = turns.take(frames=frames, seconds=seconds, stop=stop)
-        statistics, backend = eyes.statistics(), eyes.backend
+        statistics = eyes.statistics()
 
         def report() -> Report:
             return Report(

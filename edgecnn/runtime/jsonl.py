@@ -43,14 +43,12 @@ class JsonLines:
             self._file = None
             return
         path = Path(path)
+        if path.exists() and not force:
+            raise DataError(f"{path} is there already. Choose another, or overwrite with force (--force).")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             # no buffer of ours: what was not taken by the disk must not come again later
-            self._file = path.open("wb" if force else "xb", buffering=0)
-        except FileExistsError:
-            raise DataError(
-                f"{path} is there already. Choose another name, or overwrite with force (--force)."
-            ) from None
+            self._file = path.open("wb", buffering=0)
         except OSError as error:
             raise DataError(f"{path}: cannot be written ({error.strerror})") from None
 

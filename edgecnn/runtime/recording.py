@@ -78,7 +78,7 @@ class Recording:
                 written until then is complete, or the message says that it is not.
         """
         if self._part is not None and not self._part.goes_on_with(image, time_s):
-            self._finish()
+            self.close()
         if self._part is None:
             self._part = self._begin(image, time_s)
         try:
@@ -87,7 +87,7 @@ class Recording:
             self._give_up(error)
 
     def close(self) -> None:
-        """Complete the file. Twice does no harm.
+        """Complete the file. Twice does no harm; a picture that comes later begins another file.
 
         Raises:
             DataError: the last pictures could not be written, or the file cannot be opened again.
@@ -122,7 +122,7 @@ class Recording:
             self._finish()
         except DataError as second:
             raise DataError(f"{error} {second}") from None
-        raise DataError(f"{error} {self.paths[-1]} holds what came before.") from None
+        raise DataError(f"{error} What came before can be played.") from None
 
     def _check_free(self, path: Path) -> None:
         if path.exists() and not self._force:
@@ -184,8 +184,8 @@ class _Part:
         free = disk.f_bavail * disk.f_frsize
         if free < self._spare_bytes:
             raise DataError(
-                f"{self.path}: the recording has ended: the disk is full ({free / 1e6:.0f} MB are free, "
-                f"and {self._spare_bytes / 1e6:.0f} MB are left so)."
+                f"{self.path}: the recording has ended: the disk is full ({free / 1e6:.1f} MB are free, "
+                f"and {self._spare_bytes / 1e6:.1f} MB are left so)."
             )
         # True or False since OpenCV 5; None before: there, opening the file again in the end must show it
         if self._writer.write(self._held) is False:

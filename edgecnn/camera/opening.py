@@ -1,6 +1,6 @@
 """Each kind of output, opened. A mistake in what was asked for is an error here, before anything is seen."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -8,6 +8,7 @@ from edgecnn.camera.outputs import Moment, Outputs, Sink
 from edgecnn.runtime.eyes import Eyes
 from edgecnn.runtime.hard_cases import HardCases
 from edgecnn.runtime.jsonl import JsonLines, record
+from edgecnn.runtime.places import Line, Zone
 from edgecnn.runtime.recording import Recording
 from edgecnn.runtime.window import Window
 
@@ -16,23 +17,32 @@ MOST_FPS: Final = 30.0
 
 
 def opened(
-    outputs: Outputs, eyes: Eyes, *, threshold: float, live: bool, fps: float | None
+    outputs: Outputs,
+    eyes: Eyes,
+    *,
+    threshold: float | None,
+    live: bool,
+    fps: float | None,
+    zones: Sequence[Zone] = (),
+    lines: Sequence[Line] = (),
 ) -> Iterator[Sink]:
     """Open each output that is asked for, when it is asked for here.
 
     Args:
         outputs: which.
         eyes: what they show.
-        threshold: the least score of a box that is shown.
+        threshold: the least score of a box that is shown; None where there are no boxes.
         live: frames come by themselves, at a camera's pace; False: none is left out of a recording.
         fps: what the source announces.
+        zones: drawn.
+        lines: likewise.
 
     Raises:
         CameraError: there is no screen.
         DataError: a file is there already or cannot be written.
         MissingExtra: a package is not installed.
     """
-    shown: dict[str, Any] = {"threshold": threshold}
+    shown = {"threshold": threshold}
     if outputs.json is not None:
         yield _json_lines(outputs.json, outputs.force)
     if outputs.save is not None:
@@ -44,7 +54,7 @@ def opened(
     if outputs.mqtt is not None:
         yield _broker(outputs.mqtt)
     if outputs.live is not None:
-        yield _page(outputs.live, outputs.token, eyes, shown)
+        yield _page(outputs.live, outputs.token, eyes, shown, {"zones": zones, "lines": lines})
     if outputs.show:
         yield _window(eyes)
 
@@ -70,11 +80,11 @@ def _recording(path: Path, fps: float, force: bool) -> Sink:
     return Sink("save", see=write, see_again=write, close=recording.close, files=lambda: recording.paths)
 
 
-def _hard_cases(folder: Path, task: str, shown: Mapping[str, Any]) -> Sink:
+def _hard_cases(folder: Path, task: str, shown: Mapping[str, float | None]) -> Sink:
     cases = HardCases(folder, task=task)
 
     def look(moment: Moment) -> None:
-        cases.look(moment.seen, float(shown["threshold"]))
+        cases.look(moment.seen, shown["threshold"] or 0.0)
 
     return Sink("record-low-confidence", see=look, files=lambda: (folder,) if cases.kept else ())
 
@@ -92,17 +102,20 @@ def _broker(url: str) -> Sink:
     return Sink("mqtt", see=publish, close=broker.close)
 
 
-def _page(address: str, token: str | None, eyes: Eyes, shown: dict[str, Any]) -> Sink:
+def _page(
+    address: str, token: str | None, eyes: Eyes, shown: dict[str, float | None], places: Mapping[str, Any]
+) -> Sink:
     from edgecnn.live.page import Page  # an extra
 
     def adjust(**options: Any) -> None:
         eyes.adjust(**options)
         shown.update(options)
 
-    page = Page(address, token=token, title=f"{eyes.card.name} · {eyes.source_name}", adjust=adjust)
+    title = f"{eyes.card.name} · {eyes.source_name}"
+    page = Page(address, token=token, title=title, adjust=adjust, threshold=shown["threshold"], **places)
 
     def show(moment: Moment) -> None:
-        page.show(moment.seen, moment.statistics)
+        page.show(moment.seen, eyes.statistics)  # the page asks for them only while somebody looks
 
     return Sink("live", see=show, see_again=show, notice=page.notice, close=page.close, place=page.url)
 
