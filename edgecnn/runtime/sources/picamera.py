@@ -6,6 +6,7 @@ memory, which is OpenCV's order. It comes from the system's packages, not from P
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -94,7 +95,8 @@ class Picamera(Opened):
         return now_s
 
     def _release(self) -> None:
-        self._camera.stop()
+        with suppress(RuntimeError):  # a camera that has vanished cannot be stopped, but must be closed
+            self._camera.stop()
         self._camera.close()
 
 

@@ -52,6 +52,7 @@ class FakePicamera2:
     known = ({"Model": "imx708", "Num": 0}, {"Model": "ov5647", "Num": 1})
     made: list["FakePicamera2"] = []  # noqa: RUF012  (emptied by the fixture)
     refuses = None
+    fails_to_stop = False
 
     @staticmethod
     def global_camera_info():
@@ -91,6 +92,8 @@ class FakePicamera2:
 
     def stop(self):
         self.calls.append("stop")
+        if self.fails_to_stop:
+            raise RuntimeError("Failed to stop camera: No such device")
 
     def close(self):
         self.calls.append("close")
@@ -192,6 +195,8 @@ def test_a_camera_that_hangs_or_vanishes_is_an_error(picamera2, monkeypatch):
             next(source)
         with pytest.raises(CameraError, match=r"has vanished \(Camera frontend has timed out!\)"):
             next(source)
+        picamera2.made[0].fails_to_stop = True
+    assert picamera2.made[0].calls == ["start", "stop", "close"]
 
 
 def test_importing_the_sources_does_not_import_picamera2():
