@@ -103,7 +103,7 @@ class Device(Opened):
         there, pixels = self._capture.retrieve()
         self._read_s = time.monotonic()
         if not there or pixels is None or not pixels.size:
-            raise DamagedFrame(f"{name}: damaged, left out")
+            raise DamagedFrame(f"{name}: the image is damaged.")
         return Frame(_image(np.asarray(pixels, np.uint8), name), self._index - 1, captured_s, name)
 
     def _grab(self) -> None:
@@ -150,7 +150,7 @@ def _image(pixels: Image, name: str) -> Image:
     try:
         return image_file.decode(pixels.tobytes(), name)  # a JPEG as the camera sent it
     except DataError:
-        raise DamagedFrame(f"{name}: {pixels.size} bytes that are no whole JPEG; left out") from None
+        raise DamagedFrame(f"{name}: {pixels.size} bytes that are no whole JPEG.") from None
 
 
 def _check(path: Path) -> None:

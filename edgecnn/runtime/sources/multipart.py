@@ -64,12 +64,10 @@ class MultipartStream(Opened):
         try:
             size_wh = image_file.size_wh(data, name)
             if size_wh is not None and size_wh[0] * size_wh[1] > _MOST_PIXELS:
-                raise DamagedFrame(
-                    f"{name}: claims {size_wh[0]} x {size_wh[1]} pixels, which no camera has; left out"
-                )
+                raise DamagedFrame(f"{name}: claims {size_wh[0]} x {size_wh[1]} pixels, which no camera has.")
             image = image_file.decode(data, name)
         except DataError:
-            raise DamagedFrame(f"{name}: {len(data)} bytes that are no whole image; left out") from None
+            raise DamagedFrame(f"{name}: {len(data)} bytes that are no whole image.") from None
         return Frame(image, self._index - 1, arrived_s, name)
 
     def _part(self) -> tuple[bytes, float]:
