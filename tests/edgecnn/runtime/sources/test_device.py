@@ -137,7 +137,7 @@ def test_jpegs_are_decoded_and_a_damaged_one_costs_that_frame(capture, jpeg):
     capture.frames = [(whole, 0, 0), (whole[:300], 0, 0), (b"", 0, 0), (whole + b"\0" * 64, 0, 0)]
     with open_source(PATH) as source:
         assert next(source).image.shape == (48, 64, 3)
-        for number, message in ((1, "300 bytes that are no whole JPEG"), (2, "damaged")):
+        for number, message in ((1, "300 bytes that are no whole JPEG"), (2, "the image is damaged")):
             with pytest.raises(DamagedFrame, match=f"/dev/null#{number}: {message}"):
                 next(source)
         assert round(float(next(source).image.mean())) == 90
