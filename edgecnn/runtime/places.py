@@ -130,7 +130,8 @@ def _fractions(points: Sequence[Point]) -> bool:
 
 
 def _pixels(points: Sequence[Point], size_wh: tuple[int, int]) -> Array:
-    return np.array(points, np.float32) * (size_wh if _fractions(points) else (1, 1))
+    # float32 on both sides: OpenCV refuses the float64 that a product with plain numbers gives
+    return np.array(points, np.float32) * np.array(size_wh if _fractions(points) else (1, 1), np.float32)
 
 
 def _crosses_itself(points: Sequence[Point]) -> bool:
