@@ -41,9 +41,14 @@ def open_source(
         CameraError: it cannot be opened; says why and what to do.
         DataError: a file that cannot be read, or drawn scenes that cannot be drawn.
     """
-    if isinstance(word, str) and word.partition("?")[0].partition(":")[0] == "drawn":
-        from edgecnn.data.drawn.camera import DrawnSource  # a device that never draws does without
+    if isinstance(word, str) and word.startswith("drawn"):
+        from edgecnn.data.drawn.camera import (
+            DrawnSource,
+            recognizes,
+        )  # a device that never draws does without
 
+        if recognizes(word):
+            return DrawnSource(word, size_wh=size_wh, fps=fps, paced=paced)
         return DrawnSource(word, size_wh=size_wh, fps=fps, paced=paced)
     return sources.open_source(word, size_wh=size_wh, fps=fps, paced=paced)
 

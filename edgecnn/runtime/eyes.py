@@ -26,7 +26,7 @@ from edgecnn.runtime.model import Model
 from edgecnn.runtime.notice import Notice
 from edgecnn.runtime.reader import Patience, Reader
 from edgecnn.runtime.seen import STALE, Seen, Stale
-from edgecnn.runtime.sources.source import Source
+from edgecnn.runtime.sources.source import Clock, Source
 from edgecnn.runtime.statistics import Statistics
 from edgecnn.runtime.zones import Line, Zone
 
@@ -47,7 +47,6 @@ class Eyes:
 
     Attributes:
         source_name: of the source.
-        clock: what the frames' times are: "sensor", "arrival" or "schedule".
         max_age_ms: what `latest` takes for too old; None: nothing.
     """
 
@@ -116,7 +115,7 @@ class Eyes:
             on_notice=on_notice,
             arrived=self._inference.prepared,
         )
-        self.source_name, self.clock = self._reader.name, self._reader.clock
+        self.source_name = self._reader.name
         self._inference.start(self._reader)
         self._threads = [threading.Thread(target=self._watch_over, name="edgecnn-watchdog", daemon=True)]
         if on_seen is not None and self._for_callback is not None:
@@ -184,6 +183,11 @@ class Eyes:
     def error(self) -> EdgecnnError | None:
         """What has ended the watching; None where it goes on, or the source came to its end."""
         return self._inference.error
+
+    @property
+    def clock(self) -> Clock:
+        """What the frames' times are."""
+        return self._reader.clock
 
     @property
     def card(self) -> Card:

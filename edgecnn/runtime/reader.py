@@ -219,6 +219,9 @@ class Reader:
             if self._is_over(reading):
                 return
             self.capture.add((time.monotonic() - asked_s) * 1e3)
+            self.clock = (
+                source.clock
+            )  # a camera knows only with its first frame whether the driver tells the time
             self._accept(frame)
 
     def _accept(self, frame: Frame) -> None:
