@@ -78,15 +78,14 @@ def _draw_place(canvas: Image, place: Zone | Line, text: str) -> None:
 
 
 def _draw_tracks(canvas: Image, tracks: Tracks) -> None:
-    """Numbers under the boxes; a thing that this frame did not show gets a thin grey frame, too."""
+    """Numbers under the boxes; of a thing that this frame did not show only a thin grey frame."""
     corners = np.rint(tracks.boxes.xyxy).astype(np.int64).tolist()
-    for (left, top, right, bottom), number, is_seen in zip(
-        corners, tracks.track_id, tracks.seen, strict=True
-    ):
-        if not is_seen:
+    for place, number, is_seen in zip(corners, tracks.track_id, tracks.seen, strict=True):
+        left, top, right, bottom = place
+        if is_seen:
+            _write(canvas, f"#{number}", (left, bottom), _DARK, size=_size(canvas))
+        else:
             cv2.rectangle(canvas, (left, top), (right, bottom), _GONE, 1)
-        ground = _DARK if is_seen else _GONE
-        _write(canvas, f"#{number}", (left, bottom), ground, size=_size(canvas))
 
 
 def _size(canvas: Image) -> float:

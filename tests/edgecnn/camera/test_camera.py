@@ -9,6 +9,7 @@ import pytest
 
 from edgecnn.camera import Outputs, camera
 from edgecnn.errors import CameraError, DataError, ModelError
+from edgecnn.runtime.places import Line, Zone
 
 
 def lines(path):
@@ -166,6 +167,26 @@ def test_a_result_that_becomes_too_old_is_marked_in_the_recording(model, given, 
     assert sum(edges) >= 5  # of 20 a second, for 0.45 s
     assert not edges[0]
     assert report.notices["stale"] >= 1
+
+
+def test_tracks_and_events_are_written_down_and_drawn(detector_file, given, colours, tmp_path):
+    scores = [[0, 0, 0], [0, 0.9, 0], [0, 0, 0], [0, 0, 0]]  # a dog, top right
+    outputs = Outputs(json=tmp_path / "out.jsonl", save=tmp_path / "out.mp4")
+    camera(
+        detector_file(scores),
+        lambda: given(colours(30, (320, 240)), fps=10),
+        outputs=outputs,
+        every_frame=True,
+        zones=[Zone("right", ((0.5, 0), (1, 0), (1, 1), (0.5, 1)))],
+        lines=[Line("gate", (160, 0), (160, 239))],
+        labels=["cat", "dog", "bird"],
+    )
+    found = results(tmp_path / "out.jsonl")
+    assert len(found) == 30
+    assert {one["label"] for one in found[-1]["tracks"]} == {"dog"}
+    assert len({one["track"] for said in found for one in said["tracks"]}) == 1
+    assert [event["name"] for said in found for event in said["events"]] == ["right"]
+    assert pictures(tmp_path / "out.mp4") == 30
 
 
 @pytest.mark.parametrize("name", ["out.mp4", "out.jsonl"])
