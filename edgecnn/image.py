@@ -8,6 +8,7 @@ gives them: uint8, (h, w, 3), blue-green-red.
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import gcd
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import cv2
@@ -98,13 +99,14 @@ def prepare(image: Image, table: Array, spec: InputSpec, *, out: Array | None = 
     target = out[0] if spec.channels == 3 else out[0, :, :, 0]
     if table.shape[1] > 1 and not (table[:, 1:] != table[:, :1]).any():
         table = table[:, :1]
-    if table.dtype == np.uint8 and table.shape[1] == 1 and table.tobytes() == _IDENTITY:
-        pixels, view = _fit(image, spec, target)  # nothing to look up: the colours go straight to the tensor
-        if pixels is not target:
-            np.copyto(target, pixels)
-    else:
-        pixels, view = _fit(image, spec, None)
+    # Where values are of 8 bits, each step writes over the one before it, in the tensor itself: right after a
+    # model has run, memory that this frame has not touched yet costs more than the arithmetic.
+    room = target.view(np.uint8) if table.itemsize == 1 else None
+    pixels, view = _fit(image, spec, room)
+    if table.dtype != np.uint8 or table.shape[1] != 1 or table.tobytes() != _IDENTITY:
         cv2.LUT(pixels, table.reshape(1, 256, -1), target)
+    elif pixels is not room:
+        np.copyto(target, pixels)
     return out, view
 
 
@@ -144,7 +146,7 @@ class _Geometry(NamedTuple):
 
 
 def _fit(image: Image, spec: InputSpec, into: Image | None) -> tuple[Image, View]:
-    """See `fit`; the result is `into` where that is given and the last step can write there."""
+    """See `fit`; the result is `into`, of its shape, where one is given and the last step can write there."""
     shape = image.shape
     if image.dtype != np.uint8 or len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] != 3):
         raise DataError(
@@ -159,12 +161,16 @@ def _fit(image: Image, spec: InputSpec, into: Image | None) -> tuple[Image, View
     for _ in range(halvings):
         half = (image.shape[1] // 2, image.shape[0] // 2)
         image = np.asarray(cv2.resize(image, half, interpolation=cv2.INTER_AREA), np.uint8)
+    if corner is not None:
+        into = None
     if (image.shape[1], image.shape[0]) != size_wh:
+        place = into if into is not None and into.ndim == image.ndim else None
         if spec.resize == "corner":
-            image = _sampled_at_corners(image, size_wh)
+            image = _sampled_at_corners(image, size_wh, place)
         else:
-            image = np.asarray(cv2.resize(image, size_wh, interpolation=cv2.INTER_LINEAR), np.uint8)
-    colored = _colored(image, spec, into if corner is None else None)
+            resized = cv2.resize(image, size_wh, dst=place, interpolation=cv2.INTER_LINEAR)
+            image = np.asarray(resized, np.uint8)
+    colored = _colored(image, spec, into)
     if corner is not None:
         padded = np.full((spec.height, spec.width, *colored.shape[2:]), spec.pad, np.uint8)
         padded[corner[1] : corner[1] + size_wh[1], corner[0] : corner[0] + size_wh[0]] = colored
@@ -221,7 +227,7 @@ def _placement(source_wh: _Size, spec: InputSpec) -> tuple[_Box, _Size, _Size]:
     return (left, top, left + width, top + height), target, (0, 0)
 
 
-def _sampled_at_corners(image: Image, size_wh: _Size) -> Image:
+def _sampled_at_corners(image: Image, size_wh: _Size, into: Image | None) -> Image:
     """The image, resized as `InputSpec.resize` calls `corner`. Bit for bit what MediaPipe's classifier sees.
 
     MediaPipe 1.2 calls OpenCV 3's warpPerspective (image_to_tensor_converter_opencv.cc), which knows 32
@@ -233,13 +239,26 @@ def _sampled_at_corners(image: Image, size_wh: _Size) -> Image:
             f"takes {_LONGEST_SIDE} on a side. Shrink it first."
         )
     whole, part = _corners((image.shape[1], image.shape[0]), size_wh)
-    return np.asarray(
-        cv2.remap(image, whole, part, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8
-    )
+    sampled = np.empty((size_wh[1], size_wh[0], *image.shape[2:]), np.uint8) if into is None else into
+    rows = len(whole)
+    step = image.shape[0] * rows // size_wh[1]
+    for number in range(size_wh[1] // rows):
+        cv2.remap(
+            image[number * step : (number + 1) * step + 1],  # the last row is looked at by the one before it
+            whole,
+            part,
+            cv2.INTER_LINEAR,
+            dst=sampled[number * rows : (number + 1) * rows],
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+    return sampled
 
 
 _PLACES: Final = 32
 """Places between two pixels (INTER_TAB_SIZE)."""
+
+_PARTS: Final = (6, 5, 4, 3, 2, 1)
+"""In how many an image is sampled, the first that is possible. More calls cost more than they save."""
 
 _LONGEST_SIDE: Final = 32766
 """Of an image that cv2.remap takes."""
@@ -247,17 +266,21 @@ _LONGEST_SIDE: Final = 32766
 
 @lru_cache(maxsize=4)  # 6 bytes a pixel
 def _corners(source_wh: _Size, size_wh: _Size) -> tuple[Array, Array]:
-    """Where every pixel is sampled: (h, w, 2) int16, the pixel; (h, w) uint16, the place after it.
+    """Where every pixel is sampled: (rows, w, 2) int16, the pixel; (rows, w) uint16, the place after it.
+
+    Where source and target have a common divisor, the places repeat down the image; `rows` is then a part
+    of the target's height: a table of a sixth stays in the caches, which a model leaves empty.
 
     A place halfway between two goes to the even one. MediaPipe's goes where the rounding errors of its matrix
     push it; there is none where 64 divides neither width nor height of the target.
     """
-    width, height = size_wh
+    common = gcd(size_wh[1], source_wh[1])
+    rows = size_wh[1] // next(parts for parts in _PARTS if common % parts == 0)
     x, y = (
-        np.rint(np.arange(count) * (side * _PLACES) / count).astype(np.int32)
-        for count, side in zip(size_wh, source_wh, strict=True)
+        np.rint(np.arange(count) * (side * _PLACES) / total).astype(np.int32)
+        for count, total, side in zip((size_wh[0], rows), size_wh, source_wh, strict=True)
     )
-    whole = np.empty((height, width, 2), np.int16)
+    whole = np.empty((rows, size_wh[0], 2), np.int16)
     whole[..., 0], whole[..., 1] = x // _PLACES, (y // _PLACES)[:, None]
     part = (y % _PLACES * _PLACES)[:, None] + x % _PLACES
     return whole, part.astype(np.uint16)

@@ -33,6 +33,14 @@ class Classes:
     def __post_init__(self) -> None:
         _freeze(self, "score", np.float32, (len(self.labels),))
 
+    @staticmethod
+    def adopt(score: Array, labels: tuple[str, ...]) -> "Classes":
+        """As `Boxes.adopt`."""
+        classes = object.__new__(Classes)
+        score.setflags(write=False)
+        vars(classes).update(score=score, labels=labels)
+        return classes
+
     @property
     def label_id(self) -> int:
         """The index of the highest score; of equal scores, the first."""
@@ -107,10 +115,9 @@ class Boxes:
         """
         boxes = object.__new__(Boxes)
         ignored = np.zeros(len(score), bool)
-        for name, array in (("xyxy", xyxy), ("score", score), ("label_id", label_id), ("ignored", ignored)):
+        for array in (xyxy, score, label_id, ignored):
             array.setflags(write=False)
-            object.__setattr__(boxes, name, array)
-        object.__setattr__(boxes, "labels", labels)
+        vars(boxes).update(xyxy=xyxy, score=score, label_id=label_id, labels=labels, ignored=ignored)
         return boxes
 
     def __len__(self) -> int:

@@ -255,6 +255,23 @@ def test_corner_leaves_an_image_of_the_right_size_as_it_is():
     np.testing.assert_array_equal(fit(image, InputSpec(48, 64, color="bgr", resize="corner"))[0], image)
 
 
+@pytest.mark.parametrize(
+    ("source_wh", "target_wh"),
+    [((640, 480), (300, 300)), ((1280, 720), (320, 320)), ((60, 30), (44, 66)), ((5, 7), (3, 7))],
+)
+def test_corner_in_parts_is_corner_at_once(source_wh, target_wh):
+    image = np.random.default_rng(0).integers(0, 256, (source_wh[1], source_wh[0], 3), np.uint8)
+    found, _ = fit(image, InputSpec(target_wh[1], target_wh[0], color="bgr", resize="corner"))
+    x, y = (
+        np.rint(np.arange(count) * (side * 32) / count).astype(int)
+        for count, side in zip(target_wh, source_wh, strict=True)
+    )
+    whole = np.stack(np.broadcast_arrays(x // 32, (y // 32)[:, None]), 2).astype(np.int16)
+    part = ((y % 32 * 32)[:, None] + x % 32).astype(np.uint16)
+    wanted = cv2.remap(image, whole, part, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    np.testing.assert_array_equal(found, wanted)
+
+
 def test_corner_refuses_a_side_that_opencv_cannot_map():
     spec = InputSpec(2, 2, resize="corner")
     assert fit(np.zeros((1, 32766, 3), np.uint8), spec)[0].shape == (2, 2, 3)

@@ -31,7 +31,7 @@ from edgecnn.errors import CardError, ModelError
 from edgecnn.image import Array, View
 from edgecnn.results import Boxes
 from edgecnn.tasks.boxes import soften, suppress
-from edgecnn.tasks.detection import anchored, candidates
+from edgecnn.tasks.detection import anchored, candidates, postprocessed
 from edgecnn.tasks.detection.candidates import Candidates
 from edgecnn.tasks.detection.centroids import from_centroids
 from edgecnn.tasks.detection.drawing import draw
@@ -129,7 +129,12 @@ def decoder(
     except CardError as error:
         raise CardError(f"{card.name}: {error}") from None
 
+    few = said.decode == "postprocess" and said.nms == "none" and not steps
+
     def decoded(outputs: Mapping[str, Array], view: View) -> Boxes:
+        answers = postprocessed.answers(outputs, view, said, card.labels) if few else None
+        if answers is not None:
+            return answers
         try:
             found = read(outputs)
         except (CardError, ModelError) as error:

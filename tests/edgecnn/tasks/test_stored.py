@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from edgecnn.card import Card, InputSpec
+from edgecnn.errors import CardError, ModelError
 from edgecnn.tasks import classification
 from edgecnn.tasks.stored import Steps, real
 
@@ -59,3 +60,31 @@ def test_a_classifier_reads_stored_scores_as_real_ones(dtype):
     found = classification.decoder(card, steps)({"scores": stored}, None)
     wanted = classification.decode(real({"scores": stored}, steps), None, card)
     assert found.score.tobytes() == wanted.score.tobytes()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_stored_probabilities_are_looked_up_and_kept_from_change(dtype):
+    card = Card("m", "classification", InputSpec(8, 8), ("a", "b", "c"))
+    stored = np.array([[5, 100, 7]]).astype(dtype)
+    steps = {"scores": steps_of(dtype, scale=0.01)}
+    found = classification.decoder(card, steps)({"scores": stored}, None)
+    wanted = classification.decode(real({"scores": stored}, steps), None, card)
+    assert found.score.tobytes() == wanted.score.tobytes()
+    assert (found.score.dtype, found.labels) == (np.float32, card.labels)
+    assert not found.score.flags.writeable
+    stored[:] = 0
+    steps["scores"].real[:] = 0
+    assert found.score.tobytes() == wanted.score.tobytes()
+
+
+def test_a_table_with_what_is_no_number_does_not_become_classes():
+    card = Card("m", "classification", InputSpec(8, 8), ("a",))
+    steps = Steps(np.dtype("int8"), np.full(256, np.nan, np.float32))
+    with pytest.raises(ModelError, match="not finite"):
+        classification.decoder(card, {"scores": steps})({"scores": np.zeros(1, np.int8)}, None)
+
+
+def test_stored_scores_that_are_not_as_many_as_labels_are_refused():
+    card = Card("m", "classification", InputSpec(8, 8), ("a", "b"))
+    with pytest.raises(CardError, match="3 scores but 2 labels"):
+        classification.decoder(card, {"scores": steps_of("int8")})({"scores": np.zeros(3, np.int8)}, None)
