@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from edgecnn import evaluation, runs
 from edgecnn.card import Card
@@ -90,8 +90,10 @@ def bench_models(
     runs: int | None = None,
     seconds: float = 5.0,
     warmup: int = 10,
-    threads: int = 1,
+    threads: int | Literal["auto"] = 1,
     backend: str | None = None,
+    delegate: str | None = None,
+    require_delegate: float | None = None,
     record: bool = True,
 ) -> list[tuple[Benchmark, Measurement]]:
     """Time models in turns on this machine; a run folder stands for all `.tflite` files in it.
@@ -102,8 +104,10 @@ def bench_models(
         runs: images for each model; None: as many as fit into `seconds`.
         seconds: for each model.
         warmup: images before the first that counts.
-        threads: of the interpreter.
+        threads: of the interpreter; "auto" chooses before anything is timed.
         backend: "litert" or "tflite-runtime"; None takes the first that is installed.
+        delegate: what computes; see `edgecnn.runtime.model.load`.
+        require_delegate: the share of operators that must run on it.
         record: add each measurement to the run folder that the model lies in, if it does.
 
     Raises:
@@ -112,8 +116,9 @@ def bench_models(
     """
     files = [file for model in models for file in _tflite_files(Path(model))]
     found = benchmark_many(
-        files, images=images, runs=runs, seconds=seconds, warmup=warmup, threads=threads, backend=backend
-    )
+        files, images=images, runs=runs, seconds=seconds, warmup=warmup, threads=threads, backend=backend,
+        delegate=delegate, require_delegate=require_delegate,
+    )  # fmt: skip
     both = []
     for file, timed in zip(files, found, strict=True):
         measured = Measurement(

@@ -7,8 +7,8 @@ import typer
 from typer import Argument, Option
 
 from edgecnn.cli import text
+from edgecnn.cli.computing import Delegate, Required, Threads, WithDelegate
 
-_Threads = Annotated[int, Option(min=1, max=64, help="Threads of the interpreter.")]
 _Backend = Annotated[str | None, Option(help="litert or tflite-runtime. (Default: the first installed.)")]
 _Json = Annotated[bool, Option("--json", help="One JSON object per line.")]
 
@@ -16,16 +16,24 @@ _Json = Annotated[bool, Option("--json", help="One JSON object per line.")]
 def add_to(app: typer.Typer) -> None:
     """Add this module's verbs."""
     app.command(
+        cls=WithDelegate,
         epilog=text.examples(
             "edgecnn run cats.tflite photo.jpg clip.mp4",
             "edgecnn run stranger.tflite photos/ --labels names.txt --mean 127.5 --std 127.5 --json",
-        )
+        ),
     )(run)
     app.command(
-        epilog=text.examples("edgecnn bench cats.tflite", "edgecnn bench runs/cats --threads 4 --runs 1000")
+        cls=WithDelegate,
+        epilog=text.examples(
+            "edgecnn bench runs/cats --threads auto",
+            "edgecnn bench cats_edgetpu.tflite --delegate edgetpu --require-delegate 0.9 --minutes 30",
+        ),
     )(bench)
     app.command(
-        epilog=text.examples("edgecnn selftest cats.tflite", "edgecnn selftest cats.tflite --threads 4")
+        cls=WithDelegate,
+        epilog=text.examples(
+            "edgecnn selftest cats.tflite", "edgecnn selftest cats_edgetpu.tflite --delegate edgetpu"
+        ),
     )(selftest)
     app.command(epilog=text.examples("edgecnn doctor", "edgecnn doctor --json"))(doctor)
 
@@ -58,7 +66,9 @@ def run(
     option: Annotated[
         list[str] | None, Option(help="key=value over the card's options, such as nms=soft; repeatable.")
     ] = None,
-    threads: _Threads = 1,
+    threads: Threads = 1,
+    delegate: Delegate = None,
+    require_delegate: Required = None,
     backend: _Backend = None,
     as_json: _Json = False,
 ) -> None:
@@ -69,6 +79,7 @@ def run(
     words: Any = {"labels": labels, "color": color, "fit": fit, "resize": resize, "task": task}
     words |= {"mean": text.numbers(mean), "std": text.numbers(std), "size_wh": text.size_wh(size)}
     words |= {"backend": backend, "threads": threads}
+    words |= {"delegate": delegate, "require_delegate": require_delegate}
     words["options"] = text.options(option or (), threshold=threshold, iou=iou)
     refused = text.Refused()
     with load(model, **words) as loaded:
@@ -89,7 +100,13 @@ def bench(
     ] = None,
     seconds: Annotated[float, Option(min=0.1, help="For each model.")] = 5.0,
     warmup: Annotated[int, Option(min=0, help="Images before the first that counts.")] = 10,
-    threads: _Threads = 1,
+    minutes: Annotated[
+        float | None,
+        Option(min=0.001, help="Run one model for so long instead, and tell how its speed lasts."),
+    ] = None,
+    threads: Threads = 1,
+    delegate: Delegate = None,
+    require_delegate: Required = None,
     backend: _Backend = None,
     as_json: _Json = False,
 ) -> None:
@@ -97,27 +114,32 @@ def bench(
     from edgecnn.image_file import read
     from edgecnn.measure import bench_models
 
-    found = bench_models(
-        models, images=[read(image)] if image else None, runs=runs, seconds=seconds, warmup=warmup,
-        threads=threads, backend=backend,
-    )  # fmt: skip
-    if as_json:
-        for timed, _ in found:
-            text.show_json(timed.as_dict())
-    else:
-        _show_bench([timed for timed, _ in found])
+    pictures = [read(image)] if image else None
+    words: Any = {"threads": threads, "backend": backend}
+    words |= {"delegate": delegate, "require_delegate": require_delegate}
+    if minutes is not None:
+        _bench_long(models, minutes, pictures, as_json, words)
+        return
+    found = bench_models(models, images=pictures, runs=runs, seconds=seconds, warmup=warmup, **words)
+    _show_bench([timed for timed, _ in found], as_json)
+    if any(one.parity.get("passed") is False for one, _ in found):
+        text.tell("the delegate does NOT compute what the processor computes: its speed is worth nothing")
+        raise typer.Exit(1)
 
 
 def selftest(
     model: Annotated[Path, Argument(help="A .tflite file that `edgecnn convert` made.")],
-    threads: _Threads = 1,
+    threads: Threads = 1,
+    delegate: Delegate = None,
+    require_delegate: Required = None,
     backend: _Backend = None,
     as_json: _Json = False,
 ) -> None:
     """Prove that this device computes what was computed when the file was made; exits 1 if not."""
     from edgecnn.runtime.selftest import selftest as prove
 
-    found = prove(model, threads=threads, backend=backend)
+    words: Any = {"threads": threads, "backend": backend}
+    found = prove(model, delegate=delegate, require_delegate=require_delegate, **words)
     text.show_json(found.as_dict()) if as_json else _show_selftest(found)
     if not found.passed:
         raise typer.Exit(1)
@@ -166,7 +188,11 @@ def _show_selftest(found: Any) -> None:
     text.show(f"{found.model}: {verdict} ({found.backend}; at home {found.computed_by})")
 
 
-def _show_bench(found: list[Any]) -> None:
+def _show_bench(found: list[Any], as_json: bool) -> None:
+    if as_json:
+        for one in found:
+            text.show_json(one.as_dict())
+        return
     header = (
         "model",
         "bytes",
@@ -198,3 +224,40 @@ def _show_bench(found: list[Any]) -> None:
         f"{found[0].environment['device']}, {found[0].threads} thread(s), {found[0].warmup} warm-up, "
         f"{found[0].runs} runs; stages are medians; models took turns"
     )
+    for one in found:
+        _tell_how(one)
+
+
+def _tell_how(timed: Any) -> None:
+    """Which operators ran where, whether they compute the same, and how the threads were chosen."""
+    ran = timed.delegation
+    kinds = ", ".join(f"{count} {kind}" for kind, count in ran["stayed"].items())
+    text.tell(
+        f"{timed.model}: {ran['delegated']} of {ran['operators']} operators on {ran['delegate']}"
+        + (f", {ran['on_xnnpack']} on xnnpack" if ran["on_xnnpack"] else "")
+        + (f"; not on it: {kinds}" if kinds and ran["delegated"] else "")
+    )
+    if timed.parity:
+        text.tell(timed.parity.get("said") or f"not compared with the processor: {timed.parity['failed']}")
+    for trial in timed.threads_choice.get("trials", ()):
+        text.tell("{} threads {:.3f} ms, {} threads {:.3f} ms".format(
+            trial["threads"][0], trial["median_ms"][0], trial["threads"][1], trial["median_ms"][1]
+        ) if not trial["failed"] else f"{trial['threads'][1]} threads: {trial['failed']}")  # fmt: skip
+
+
+def _bench_long(models: list[Path], minutes: float, pictures: Any, as_json: bool, words: Any) -> None:
+    from edgecnn.runtime.sustained import sustained
+
+    if len(models) != 1 or models[0].is_dir():
+        raise typer.BadParameter("--minutes times one model: give one .tflite file")
+    found = sustained(models[0], minutes=minutes, images=pictures, on_interval=_tell_interval, **words)
+    text.show_json(found.as_dict()) if as_json else text.show(f"{found.model}: {found}")
+    if found.was_interrupted:
+        raise typer.Exit(130)
+
+
+def _tell_interval(one: Any) -> None:
+    said = f"{one.until_s / 60:6.2f} min  p50 {one.p50:.3f}  p90 {one.p90:.3f}  p99 {one.p99:.3f} ms"
+    said += "" if one.clock_mhz is None else f"  {one.clock_mhz:.0f} MHz"
+    said += "" if one.temperature_c is None else f"  {one.temperature_c:.1f} °C"
+    text.tell(said + (f"  held back: {', '.join(one.throttled)}" if one.throttled else ""))

@@ -7,19 +7,21 @@ and their ratio stays true. The first image of a turn only warms the caches that
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import count, cycle, islice
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.errors import DataError
+from edgecnn.errors import DataError, ModelError
 from edgecnn.runtime import memory
+from edgecnn.runtime.delegates import NONE, XNNPACK, Delegation
 from edgecnn.runtime.environment import environment
 from edgecnn.runtime.model import Model, load
+from edgecnn.runtime.parity import parity
 
 Image = npt.NDArray[np.uint8]
 
@@ -55,6 +57,11 @@ class Benchmark:
         warmup: how many were run before and not timed.
         threads: of the interpreter.
         environment: machine, versions, runtime, delegate, load: see `edgecnn.runtime.environment`.
+        delegation: which operators ran where: see `edgecnn.runtime.delegates.Delegation`.
+        parity: whether a delegate that was asked for computes what the processor computes: see
+            `edgecnn.runtime.parity.Parity`; {} where none was asked for, {"failed": ...} where the processor
+            cannot run the model.
+        threads_choice: how the number of threads was found; {} where it was given.
     """
 
     model: str
@@ -66,6 +73,9 @@ class Benchmark:
     warmup: int
     threads: int
     environment: Mapping[str, Any]
+    delegation: Mapping[str, Any] = field(default_factory=dict)
+    parity: Mapping[str, Any] = field(default_factory=dict)
+    threads_choice: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as JSON-ready values."""
@@ -79,8 +89,10 @@ def benchmark(
     runs: int | None = None,
     seconds: float = 5.0,
     warmup: int = 10,
-    threads: int = 1,
+    threads: int | Literal["auto"] = 1,
     backend: str | None = None,
+    delegate: str | None = None,
+    require_delegate: float | None = None,
     with_memory: bool = True,
 ) -> Benchmark:
     """Time one model: see `benchmark_many`."""
@@ -92,6 +104,8 @@ def benchmark(
         warmup=warmup,
         threads=threads,
         backend=backend,
+        delegate=delegate,
+        require_delegate=require_delegate,
         with_memory=with_memory,
     )[0]
 
@@ -103,8 +117,10 @@ def benchmark_many(
     runs: int | None = None,
     seconds: float = 5.0,
     warmup: int = 10,
-    threads: int = 1,
+    threads: int | Literal["auto"] = 1,
     backend: str | None = None,
+    delegate: str | None = None,
+    require_delegate: float | None = None,
     with_memory: bool = True,
 ) -> tuple[Benchmark, ...]:
     """Time several models in turns, on the machine as it is.
@@ -115,15 +131,19 @@ def benchmark_many(
         runs: how many images each model is timed on; None: as many as fit into `seconds`, 20 at least.
         seconds: for each model; used where `runs` is None.
         warmup: images before the first that counts, for each model.
-        threads: of the interpreter, for files.
+        threads: of the interpreter, for files; "auto" chooses before anything is timed.
         backend: for files; see `edgecnn.runtime.model.load`.
-        with_memory: also measure memory, in a process of its own for each model.
+        delegate: likewise. One of its own library is also compared with the processor, see
+            `edgecnn.runtime.parity`.
+        require_delegate: likewise.
+        with_memory: also measure memory, in a process of its own for each model; not with a delegate of its
+            own library, for some hardware can be opened only once.
 
     Raises:
         DataError: no models, no images, or a number of runs that makes no sense.
         EdgecnnError: a model cannot be loaded or run: see `edgecnn.runtime.model.load`.
     """
-    pictures = [_camera_image()] if images is None else list(images)
+    pictures = [camera_image()] if images is None else list(images)
     if not models or not pictures:
         raise DataError(f"{len(models)} models and {len(pictures)} images: nothing to time")
     if (runs is not None and runs < 1) or warmup < 0 or not seconds > 0:
@@ -134,18 +154,30 @@ def benchmark_many(
         loaded = [
             model
             if isinstance(model, Model)
-            else stack.enter_context(load(model, threads=threads, backend=backend))
+            else stack.enter_context(
+                load(
+                    model,
+                    threads=threads,
+                    backend=backend,
+                    delegate=delegate,
+                    require_delegate=require_delegate,
+                )
+            )
             for model in models
         ]
+        for model in loaded:
+            _choose_threads(model, pictures)
+        parities = [_parity(model) for model in loaded]
         machine = environment()
         times = _in_turns(loaded, cycle(pictures), warmup, _turns(runs, seconds * len(loaded)))
         return tuple(
-            _summary(model, stages, warmup, machine, with_memory)
-            for model, stages in zip(loaded, times, strict=True)
+            _summary(model, stages, warmup, machine, with_memory, compared)
+            for model, stages, compared in zip(loaded, times, parities, strict=True)
         )
 
 
-def _camera_image() -> Image:
+def camera_image() -> Image:
+    """An image of 640 x 480 as a camera would give; always the same."""
     return np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
 
 
@@ -202,6 +234,7 @@ def _summary(
     warmup: int,
     machine: Mapping[str, Any],
     with_memory: bool,
+    compared: Mapping[str, Any],
 ) -> Benchmark:
     content = bytes(model.graph.content)
     delegation = model.delegation()
@@ -218,13 +251,38 @@ def _summary(
         sha256=hashlib.sha256(content).hexdigest(),
         latency_ms={stage: _latency(values) for stage, values in stages.items()},
         memory_mib=memory.measure(model.path, threads=model.threads, backend=model.backend.name)
-        if with_memory
+        if with_memory and not _is_external(delegation)
         else {},
         runs=len(stages["total"]),
         warmup=warmup,
         threads=model.threads,
         environment={**machine, **details},
+        delegation=delegation.as_dict(),
+        parity=compared,
+        threads_choice={} if model.threads_choice is None else model.threads_choice.as_dict(),
     )
+
+
+def _choose_threads(model: Model, images: Sequence[Image]) -> None:
+    """Let the model work until its number of threads stays."""
+    for image in cycle(images):
+        if model.threads_choice is None or model.threads_choice.is_made:
+            return
+        model(image)
+
+
+def _parity(model: Model) -> dict[str, Any]:
+    if not _is_external(model.delegation()):
+        return {}
+    try:
+        with load(model.path, backend=model.backend.name, card=model.card) as reference:
+            return parity(model, reference).as_dict()
+    except ModelError as error:  # such as a file compiled for an Edge TPU
+        return {"failed": str(error)}
+
+
+def _is_external(delegation: Delegation) -> bool:
+    return delegation.delegate not in (XNNPACK, NONE)
 
 
 def _latency(values: Sequence[float]) -> Latency:

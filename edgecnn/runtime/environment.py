@@ -7,6 +7,7 @@ guessed.
 import os
 import platform
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,67 @@ from typing import Any
 import cv2
 import numpy as np
 
-_CPU = Path("/sys/devices/system/cpu/cpu0/cpufreq")
+_CPUS = Path("/sys/devices/system/cpu")
+_CPU = _CPUS / "cpu0/cpufreq"
 _DEVICE_TREE = Path("/proc/device-tree/model")
 _THERMAL = Path("/sys/class/thermal")
 _PI_THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
+_PI_FLAGS = ("under-voltage", "clock capped", "throttled", "soft temperature limit")  # bits 0 to 3
 _FEATURES = (
     "asimd", "asimddp", "asimdhp", "i8mm", "bf16", "sve", "neon",
     "sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512_vnni", "avx_vnni",
     "avx512_bf16", "amx_int8",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class State:
+    """How the processor is doing now; None where the system does not tell.
+
+    Attributes:
+        clock_mhz: of the fastest core, which is one that works.
+        temperature_c: of the hottest thermal zone.
+        throttled: why the system holds the processor back, in words.
+        throttle_events: how often it did so since it started, as Intel processors count.
+    """
+
+    clock_mhz: float | None
+    temperature_c: float | None
+    throttled: tuple[str, ...]
+    throttle_events: int | None
+
+
+def state(cpus: Path = _CPUS, thermal: Path = _THERMAL, throttled: Path = _PI_THROTTLED) -> State:
+    """Look at the processor, in well under a millisecond for each core.
+
+    Args:
+        cpus: where Linux describes them.
+        thermal: where it describes thermal zones.
+        throttled: where a Raspberry Pi's firmware says what it does.
+    """
+    clocks = [_mhz(path) for path in cpus.glob("cpu[0-9]*/cpufreq/scaling_cur_freq")]
+    events = [_number(path) for path in cpus.glob("cpu[0-9]*/thermal_throttle/*_throttle_count")]
+    known = [clock for clock in clocks if clock is not None]
+    counted = [event for event in events if event is not None]
+    return State(
+        clock_mhz=max(known) if known else None,
+        temperature_c=temperature_c(thermal),
+        throttled=throttle_flags(_text(throttled) or "0"),
+        throttle_events=int(sum(counted)) if counted else None,
+    )
+
+
+def throttle_flags(said: str) -> tuple[str, ...]:
+    """What a Raspberry Pi's number means now, in words; its upper half, since the start, is left out.
+
+    Args:
+        said: hexadecimal, such as "50005" or "0x4". What is no number means nothing.
+    """
+    try:
+        bits = int(said, 16)
+    except ValueError:
+        return ()
+    return tuple(word for bit, word in enumerate(_PI_FLAGS) if bits >> bit & 1)
 
 
 def environment() -> dict[str, Any]:
@@ -86,9 +139,9 @@ def os_name() -> str:
         return f"{platform.system()} {platform.release()}"
 
 
-def temperature_c() -> float | None:
+def temperature_c(thermal: Path = _THERMAL) -> float | None:
     """The highest temperature of the thermal zones, degrees Celsius; None where there is none."""
-    values = [_number(zone / "temp") for zone in sorted(_THERMAL.glob("thermal_zone*"))]
+    values = [_number(zone / "temp") for zone in sorted(thermal.glob("thermal_zone*"))]
     known = [value / 1000 for value in values if value is not None]
     return round(max(known), 1) if known else None
 

@@ -21,11 +21,11 @@ from edgecnn.errors import ModelError
 from edgecnn.graph import Graph, Tensor, check, read
 from edgecnn.image import Array, Image, View
 from edgecnn.results import Result
-from edgecnn.runtime.delegates import Delegation, asked
+from edgecnn.runtime.delegates import Delegation
 from edgecnn.runtime.given import Given
-from edgecnn.runtime.interpreter import Backend, Interpreter, model_bytes, open_interpreter
+from edgecnn.runtime.interpreter import Backend, Interpreter, model_bytes
 from edgecnn.runtime.meaning import Meaning, check_options, understand
-from edgecnn.runtime.threads import Choice, Choosing, numbers_to_try
+from edgecnn.runtime.threads import Choice, Choosing, open_with
 from edgecnn.tasks import TASKS
 from edgecnn.tasks.stored import Steps, real
 
@@ -102,10 +102,8 @@ def load(
     graph = read(content, str(path))
     check(graph)
     size_is_open = any(graph.tensors[index].is_dynamic for index in graph.inputs)
-    opening = partial(
-        _open, content, graph, str(path), threads, backend=backend, delegate=delegate,
-        require_delegate=require_delegate,
-    )  # fmt: skip
+    words = {"backend": backend, "delegate": delegate, "require_delegate": require_delegate}
+    opening = partial(open_with, content, graph, str(path), threads, **words)
     # a model that cannot run at all should be told so before anything else is asked about it
     opened = None if size_is_open else opening()
     meaning = understand(graph, path, given)
@@ -282,21 +280,6 @@ class Model:
         return {
             role: to_real(_one(self._interpreter.read(position))) for role, position, to_real in self._outputs
         }
-
-
-def _open(
-    content: bytes, graph: Graph, name: str, threads: int | Literal["auto"], **words: Any
-) -> Interpreter:
-    """An interpreter with so many threads, or one that chooses."""
-    if threads != "auto":
-        return open_interpreter(content, name, threads=threads, **words)
-    # Some accelerators can be opened only once, and what a model remembers cannot be in two places.
-    wanted = asked(words.get("delegate"))
-    alone = (wanted is not None and wanted.is_external) or any(one.is_variable for one in graph.tensors)
-    return Choosing(
-        lambda number: open_interpreter(content, name, threads=number, **words),
-        [1] if alone else numbers_to_try(),
-    )
 
 
 def _quantization(tensor: Tensor) -> tuple[float, int]:

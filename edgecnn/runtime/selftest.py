@@ -20,6 +20,7 @@ from edgecnn.graph.summary import Scheme, summarize
 from edgecnn.image import Array, View
 from edgecnn.runtime import golden as goldens
 from edgecnn.runtime.agreeing import boxes_agree
+from edgecnn.runtime.delegates import NONE, XNNPACK
 from edgecnn.runtime.golden import MOST_CHECKS, Golden
 from edgecnn.runtime.model import Model, load
 from edgecnn.runtime.stored import Stored, sample
@@ -100,19 +101,19 @@ class SelfTest:
                 "equal": self.equal}  # fmt: skip
 
 
-def selftest(model: Model | Path | str, *, threads: int = 1, backend: str | None = None) -> SelfTest:
+def selftest(model: Model | Path | str, **loading: Any) -> SelfTest:
     """Run the model on the images in its card, and compare with what came out at home.
 
     Args:
         model: a `.tflite` file with golden checks in its card, or one that is loaded.
-        threads: of the interpreter, for a path.
-        backend: likewise; see `edgecnn.runtime.model.load`.
+        loading: how to load a path: threads, backend, delegate, require_delegate; see
+            `edgecnn.runtime.model.load`.
 
     Raises:
         CardError: the card holds no checks, or they cannot be read.
         ModelError: the model cannot be loaded or run.
     """
-    opened = nullcontext(model) if isinstance(model, Model) else load(model, threads=threads, backend=backend)
+    opened = nullcontext(model) if isinstance(model, Model) else load(model, **loading)
     with opened as loaded:
         checks = _checks(loaded)
         allowed = tolerance(summarize(loaded.graph).scheme)
@@ -131,6 +132,7 @@ def selftest(model: Model | Path | str, *, threads: int = 1, backend: str | None
             )
             rows += [prepared, computed, _decode(number, golden, outputs, view, loaded)]
         used = f"{loaded.backend.name} {loaded.backend.version}"
+        used += f", {ran}" if (ran := loaded.delegation()).delegate not in (XNNPACK, NONE) else ""
         return SelfTest(str(loaded.path), used, checks[0].computed_by, tuple(rows))
 
 

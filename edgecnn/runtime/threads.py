@@ -10,11 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from edgecnn.errors import ModelError
+from edgecnn.graph import Graph
+from edgecnn.runtime.delegates import Delegation, asked
 from edgecnn.runtime.environment import cores
-from edgecnn.runtime.interpreter import Array, Backend, Delegation, Interpreter
+from edgecnn.runtime.interpreter import Array, Backend, Interpreter, open_interpreter
 
 MOST_THREADS: Final = 8
 """Networks for small devices gain nothing from more."""
@@ -191,6 +193,31 @@ class Choosing:
         loser.close()
         if more >= fewer:  # where some more do not help at all, many more do harm
             self._waiting.clear()
+
+
+def open_with(
+    content: bytes, graph: Graph, name: str, threads: int | Literal["auto"], **words: Any
+) -> Interpreter:
+    """An interpreter with so many threads, or one that chooses.
+
+    An external delegate gets one thread beside it: some accelerators can be opened only once. So does a model
+    that remembers something between runs.
+
+    Args:
+        content: the file.
+        graph: what is in it.
+        name: what to call the model in errors.
+        threads: how many; "auto" chooses.
+        words: as `open_interpreter` takes them; raises what it raises, too.
+    """
+    if threads != "auto":
+        return open_interpreter(content, name, threads=threads, **words)
+    wanted = asked(words.get("delegate"))
+    alone = (wanted is not None and wanted.is_external) or any(one.is_variable for one in graph.tensors)
+    return Choosing(
+        lambda number: open_interpreter(content, name, threads=number, **words),
+        [1] if alone else numbers_to_try(),
+    )
 
 
 def numbers_to_try(usable: int | None = None, system: Path = Path("/sys/devices/system/cpu")) -> list[int]:

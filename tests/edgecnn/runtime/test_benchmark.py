@@ -140,7 +140,7 @@ def test_a_time_limit_times_twenty_images_at_least_and_then_stops():
 
 
 def test_without_images_a_cameras_image_is_made_the_same_every_time():
-    first, second = benchmarks._camera_image(), benchmarks._camera_image()
+    first, second = benchmarks.camera_image(), benchmarks.camera_image()
     assert first.shape == (480, 640, 3)
     np.testing.assert_array_equal(first, second)
 

@@ -86,7 +86,7 @@ def test_a_delegate_that_is_not_there_is_one_line_with_what_to_do(tflite, word, 
 def test_a_file_that_is_no_library_and_a_library_that_is_no_delegate_are_told_apart(tflite, tmp_path):
     text = tmp_path / "npu.so"
     text.write_text("no library")
-    with pytest.raises(ModelError, match="cannot be loaded .*npu.so"):
+    with pytest.raises(ModelError, match=r"cannot be loaded .*npu\.so"):
         open_interpreter(tflite(), "m", delegate=str(text))
     library = np._core._multiarray_umath.__file__ if hasattr(np, "_core") else np.core.multiarray.__file__
     with pytest.raises(ModelError, match="no external delegate, it has no tflite_plugin_create_delegate"):
@@ -112,7 +112,7 @@ def test_a_delegate_that_fails_while_it_runs_is_one_line(tflite, stand_in_delega
     interpreter = open_interpreter(tflite(), "m", delegate=f"{stand_in_delegate}:fail_invoke={flag}")
     interpreter.invoke()
     flag.touch()
-    with pytest.raises(ModelError, match="m failed while running.*the delegate was told to fail"):
+    with pytest.raises(ModelError, match=r"m failed while running.*the delegate was told to fail"):
         interpreter.invoke()
 
 

@@ -10,13 +10,16 @@ import pytest
 
 from edgecnn.runtime import environment as environments
 from edgecnn.runtime.environment import (
+    State,
     cores,
     device_name,
     environment,
     memory_mib,
     processor_features,
     processor_name,
+    state,
     temperature_c,
+    throttle_flags,
 )
 
 PI = """processor\t: 0
@@ -80,13 +83,12 @@ def test_a_pc_is_called_by_its_first_processor(machine):
     assert processor_features() == ["sse4_2", "avx2", "fma", "avx512_vnni"]
 
 
-def test_the_hottest_zone_counts(monkeypatch, tmp_path):
-    monkeypatch.setattr(environments, "_THERMAL", tmp_path)
-    assert temperature_c() is None
+def test_the_hottest_zone_counts(tmp_path):
+    assert temperature_c(tmp_path) is None
     for number, value in enumerate(("45000", "51234", "-1000", "broken", "")):
         (tmp_path / f"thermal_zone{number}").mkdir()
         (tmp_path / f"thermal_zone{number}" / "temp").write_text(value)
-    assert temperature_c() == 51.2
+    assert temperature_c(tmp_path) == 51.2
 
 
 def test_this_machine_tells_what_it_is_and_it_is_json():
@@ -119,3 +121,43 @@ def test_memory_is_this_processs_own():
     del block
     assert (memory_mib("VmHWM") or 0) >= before + 60
     assert memory_mib("VmNothing") is None
+
+
+def processor(folder, *clocks, events=0):
+    for number, clock in enumerate(clocks):
+        core = folder / f"cpu{number}"
+        (core / "cpufreq").mkdir(parents=True)
+        (core / "cpufreq" / "scaling_cur_freq").write_text(f"{clock}\n")
+        (core / "thermal_throttle").mkdir()
+        (core / "thermal_throttle" / "core_throttle_count").write_text(f"{events}\n")
+    return folder
+
+
+def test_a_state_that_the_system_does_not_tell_is_none(tmp_path):
+    assert state(tmp_path, tmp_path, tmp_path / "get_throttled") == State(None, None, (), None)
+
+
+def test_the_state_is_that_of_the_core_that_works(tmp_path):
+    (tmp_path / "get_throttled").write_text("50005\n")
+    (tmp_path / "thermal_zone0").mkdir()
+    (tmp_path / "thermal_zone0" / "temp").write_text("81234")
+    found = state(
+        processor(tmp_path / "cpu", 600000, 1500000, events=3), tmp_path, tmp_path / "get_throttled"
+    )
+    assert found == State(1500, 81.2, ("under-voltage", "throttled"), 6)
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("0", ()),
+        ("0x0", ()),
+        ("50000", ()),  # it did, but does not now
+        ("0x4", ("throttled",)),
+        ("f", ("under-voltage", "clock capped", "throttled", "soft temperature limit")),
+        ("no number", ()),
+        ("", ()),
+    ],
+)
+def test_the_firmwares_number_is_put_into_words(said, meant):
+    assert throttle_flags(said) == meant

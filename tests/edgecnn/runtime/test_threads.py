@@ -127,7 +127,7 @@ def test_more_threads_must_be_clearly_faster(choosing, milliseconds, chosen, tri
 
 
 def test_the_two_take_turns_and_slow_work_still_gets_its_turns(choosing):
-    one, clock, log, _ = choosing({1: 1000, 2: 500})
+    one, _, log, _ = choosing({1: 1000, 2: 500})
     until_made(one)
     assert log[0] == 1
     assert log[1:25] == [*[1] * 4, *[2] * 4] * 3
@@ -185,7 +185,7 @@ def test_the_numbers_do_not_depend_on_who_computes(tflite, what):
 
 
 def test_a_real_detector_gives_the_same_boxes_while_it_chooses(shared, monkeypatch):
-    monkeypatch.setattr("edgecnn.runtime.model.numbers_to_try", lambda: [1, 2])
+    monkeypatch.setattr("edgecnn.runtime.threads.numbers_to_try", lambda: [1, 2])
     path, image = shared / "models" / SSD, np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
     with load(path, threads="auto") as model, load(path) as bare:
         model._interpreter._seconds = 0.0
@@ -200,7 +200,7 @@ def test_a_real_detector_gives_the_same_boxes_while_it_chooses(shared, monkeypat
 
 
 def test_a_delegate_of_its_own_library_is_opened_once(tflite, stand_in_delegate, model_file, monkeypatch):
-    monkeypatch.setattr("edgecnn.runtime.model.numbers_to_try", lambda: [1, 2])
+    monkeypatch.setattr("edgecnn.runtime.threads.numbers_to_try", lambda: [1, 2])
     with load(model_file(), threads="auto", delegate=stand_in_delegate, task="classification",
               labels=["r", "g", "b"], mean=0, std=1) as model:  # fmt: skip
         assert model.threads_choice.is_made
