@@ -6,7 +6,7 @@ Bearing is positive to the left, as turning is. Which box, and how old it is, is
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import atan, sin
+from math import atan, inf, sin
 from threading import Lock
 from typing import Any
 
@@ -84,11 +84,16 @@ class Pilot:
 
 
 class Robot:
-    """Two wheels, and what they have turned. Any thread may drive or stop it."""
+    """Two wheels, and what they have turned. Any thread may drive or stop it.
+
+    Attributes:
+        told_to_stand_s: since when the wheels are told to stand, `time.monotonic()`; infinite: they are not.
+    """
 
     def __init__(self, command: Any, turned_at: Callable[[float], float]) -> None:
         self._command, self._turned_at = command, turned_at
         self._lock = Lock()
+        self.told_to_stand_s = inf
 
     def drive(self, motion: Motion) -> None:
         """Set the speeds of the wheels, slower in proportion where one cannot turn so fast."""
@@ -97,12 +102,15 @@ class Robot:
         wheels /= max(1.0, float(np.abs(wheels).max()) / FASTEST)
         with self._lock:
             self._command[:] = wheels.tolist()
+            if wheels.any():
+                self.told_to_stand_s = inf
 
     def stop(self) -> None:
         """Let both wheels stand."""
         with self._lock:
             self._command[:] = 0.0, 0.0
+            self.told_to_stand_s = min(self.told_to_stand_s, time.monotonic())
 
-    def turned_since(self, time_s: float) -> float:
-        """How far it has turned to the left since then, by what its wheels say; radians."""
-        return self._turned_at(time.monotonic()) - self._turned_at(time_s)
+    def turned(self, since_s: float, until_s: float) -> float:
+        """How far it has turned to the left in that time, by what its wheels say; radians."""
+        return self._turned_at(until_s) - self._turned_at(since_s)

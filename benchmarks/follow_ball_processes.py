@@ -8,6 +8,7 @@ share.
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.sharedctypes import RawArray, RawValue
 from typing import Any, Final, Literal
@@ -85,8 +86,18 @@ def room(seed: int) -> tuple[Any, Any]:
     return model, mujoco.MjData(model)
 
 
+def _as_nature() -> None:
+    """Run before everything else, as physics and a camera's chip do, where the system allows it.
+
+    Where it does not, `Shared.behind` tells how far that put physics behind the clock.
+    """
+    with suppress(PermissionError):
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+
+
 def physics(shared: Shared, seed: int) -> None:
     """Let the room go on until told to stop; the body of a process."""
+    _as_nature()
     import mujoco
     from follow_ball_world import ball_path, place, roll, truth
 
@@ -134,6 +145,7 @@ def camera(shared: Shared, seed: int) -> None:
 
     model, data = room(seed)
     renderer = mujoco.Renderer(model, SIZE_WH[1], SIZE_WH[0])
+    _as_nature()
     grain = Grain(SIZE_WH, deviation=2.0, seed=seed)
     state = array(shared.state, 2 + _POSE)
     frames = array(shared.frames, SLOTS, SIZE_WH[1], SIZE_WH[0], 3, dtype=np.uint8)

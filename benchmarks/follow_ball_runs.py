@@ -10,13 +10,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from math import cos
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
-from follow_ball_control import KEPT_M, Motion, Pilot, Robot, ball_in
+from follow_ball_control import KEPT_M, Ball, Motion, Pilot, Robot, ball_in
 from follow_ball_live import SimulatedCamera, World
-from follow_ball_world import VIEW, ball_path
+from follow_ball_world import FOCAL_PX, VIEW, ball_path
 
 from edgecnn.image import Image
 from edgecnn.results import Boxes
@@ -24,14 +25,20 @@ from edgecnn.runtime.eyes import TICK_S, Eyes
 from edgecnn.runtime.model import Model, load
 from edgecnn.runtime.rate import Rate
 from edgecnn.runtime.reader import Patience
+from edgecnn.runtime.seen import Seen
 from edgecnn.watching import watch
 
 HZ: Final = 50
-Use = Literal["as seen", "predicted", "own turning known"]
+Use = Literal["as seen", "predicted", "own turning known", "the truth"]
 USES: Final[tuple[Use, ...]] = ("as seen", "predicted", "own turning known")
+"""Of a box: as it is; where the tracker says that it is now, if box and robot go on as they did; the same, but
+with what the robot has really turned since the frame's capture. The truth, which no robot knows, shows what the
+controller leaves of error by itself."""
 FREEZES: Final = (
     "no frames", "same frame", "same picture, new times", "camera's process killed", "interpreter hangs"
 )  # fmt: skip
+_BEFORE_S: Final = 0.15
+"""The robot's own turning is taken over so long: about what the tracker's speed is taken over."""
 _STILL_M_S, _STILL_RAD_S = 0.02, 0.05
 _FREEZE_S: Final = 0.3
 """After so long without a new picture, frames no longer count, whatever time they carry."""
@@ -94,11 +101,27 @@ class Stage:
             return Moment(now, None, None, None, Motion(0, 0))
         assert isinstance(seen.result, Boxes)
         ball = ball_in(seen.result)
-        if ball is not None and use == "own turning known":
-            ball = replace(ball, bearing=ball.bearing - self.robot.turned_since(seen.frame.time_s))
+        if use == "own turning known":
+            ball = self._carried_on(seen, now)
+        if use == "the truth":
+            log = self.world.log(now - 0.1, now)
+            ball = Ball(float(log["bearing"][-1]), float(log["distance"][-1]))
         motion = pilot.motion(ball)
         self.robot.drive(motion)
         return Moment(now, seen.frame.image, seen.result, seen.age_ms, motion)
+
+    def _carried_on(self, seen: Seen, now_s: float) -> Ball | None:
+        """Where the ball is now: it goes round the robot as it did, and the robot has turned meanwhile."""
+        assert seen.tracks is not None
+        ball = ball_in(seen.tracks.boxes)
+        if ball is None:
+            return None
+        across_px_s = float(seen.tracks.velocity_px_s[int(seen.tracks.boxes.score.argmax()), 0])
+        captured_s = seen.frame.time_s
+        turned = self.robot.turned(captured_s - _BEFORE_S, captured_s)
+        rate = -across_px_s / FOCAL_PX * cos(ball.bearing) ** 2 + turned / _BEFORE_S
+        bearing = ball.bearing + rate * (now_s - captured_s) - self.robot.turned(captured_s, now_s)
+        return replace(ball, bearing=bearing)
 
     @contextmanager
     def eyes(self, *, delay_ms: float = 0.0, max_age_ms: float, gate: Gate | None = None) -> Iterator[Eyes]:
@@ -204,10 +227,10 @@ def freeze(stage: Stage, how: str, *, trials: int, max_age_ms: float = 150.0) ->
             frozen_s = time.monotonic()
             thaw = freeze_camera(stage, how, gate)
             _follow_for(stage, eyes, pilot, promise_ms / 1e3 + 1.0)
-            log = stage.world.log(frozen_s, time.monotonic())
+            told_s, log = stage.robot.told_to_stand_s, stage.world.log(frozen_s, time.monotonic())
             thaw()
             speeds.append(float(log["speed"][0]))
-            told_ms.append(_since(frozen_s, log["time_s"], (log["left"] != 0) | (log["right"] != 0)))
+            told_ms.append((told_s - frozen_s) * 1e3)
             moving = (np.abs(log["speed"]) > _STILL_M_S) | (np.abs(log["turning"]) > _STILL_RAD_S)
             still_ms.append(_since(frozen_s, log["time_s"], moving))
     return {"how": how, "trials": trials, "promise_ms": promise_ms, "wheels_told_ms": told_ms,
