@@ -20,7 +20,7 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 
 import numpy as np
 
@@ -65,12 +65,12 @@ class Verdict:
 
 def drive(seed: int, seconds: float) -> list[Moment]:
     """The truth of one drive at 30 frames a second."""
-    moments, last_s, named = [], dict[int, float](), dict[int, int]()
+    moments, last_s, named, new = [], dict[int, float](), dict[int, int](), count(1)
     for shot in islice(drawn_video(seed), round(seconds * FPS)):
         numbers = []
         for number in shot.numbers.tolist():
             if shot.time_s - last_s.get(number, -np.inf) > GONE_S:
-                named[number] = len(last_s) + 10_000 * len(moments)
+                named[number] = next(new)
             last_s[number] = shot.time_s
             numbers.append(named[number])
         moments.append(Moment(shot.time_s, shot.boxes, np.array(numbers, np.int64)))
