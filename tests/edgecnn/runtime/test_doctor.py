@@ -1,14 +1,13 @@
 """Every finding of the doctor, and what it says to do about it."""
 
 import json
-import os
 
 import pytest
 
 from edgecnn.errors import ModelError
 from edgecnn.runtime import doctor as doctors
 from edgecnn.runtime import interpreter
-from edgecnn.runtime.doctor import cameras, doctor, extra, numpy_version, opencv, processor, runtimes, system
+from edgecnn.runtime.doctor import doctor, extra, numpy_version, opencv, processor, runtimes, system
 
 
 def test_this_machine_runs_models_and_the_report_is_json():
@@ -43,14 +42,30 @@ def test_this_machine_runs_models_and_the_report_is_json():
         ("aarch64", "glibc-2.26", "note", "LiteRT needs glibc 2.27 or newer"),
         ("armv7l", "glibc-2.36", "note", "no wheel for armv7l. Use a 64-bit system"),
         ("x86_64", "", "ok", ""),
-        ("x86_64", "musl-1.2", "ok", ""),
+        ("x86_64", "musl-1.2", "note", "wheels are for glibc"),
+        ("armv7l", "glibc-2.31", "note", "tflite-runtime 2.14 glibc 2.34 or newer. Use a 64-bit system"),
+        ("armv6l", "glibc-2.36", "note", "tflite-runtime one of x86_64, aarch64, armv7l"),
     ],
 )
 def test_a_system_without_a_litert_wheel_is_told(machine, libc, status, advice):
-    found = system(machine, libc)
+    found = system(machine, libc, (3, 11))
     assert found.status == status
     assert advice in found.advice
     assert machine in found.found
+
+
+def test_a_system_for_which_there_is_no_runtime_at_all_is_told():
+    found = system("armv7l", "glibc-2.41", (3, 13))  # Raspberry Pi OS Trixie, 32 bit
+    assert "Python 3.11 or older, not 3.13. Use a 64-bit system" in found.advice
+    assert system("aarch64", "glibc-2.41", (3, 13)).status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("features", "said"),
+    [(["asimd", "asimddp"], False), (["asimd"], True), (["avx2", "avx512_vnni"], False), ([], False)],
+)
+def test_a_processor_on_which_int8_gains_less_is_told(features, said):
+    assert ("no 8-bit dot products" in processor({"processor_features": features}).found) == said
 
 
 @pytest.mark.parametrize(
@@ -128,29 +143,6 @@ def test_a_runtime_that_does_not_work_is_a_problem_if_it_is_the_one_that_is_used
     monkeypatch.setattr(interpreter, "choose", choose)
     found = {check.name: check for check in runtimes()}[f"runtime {broken}"]
     assert (found.status, found.advice) == (status, "GLIBC_2.99 not found")
-
-
-def test_no_camera_is_a_note(tmp_path):
-    assert cameras(tmp_path, tmp_path).status == "note"
-
-
-def test_cameras_are_listed_in_order_with_their_names(tmp_path):
-    for name in ("video10", "video2", "video0"):
-        (tmp_path / name).touch()
-    (tmp_path / "names" / "video0").mkdir(parents=True)
-    (tmp_path / "names" / "video0" / "name").write_text("HD Webcam\n")
-    found = cameras(tmp_path, tmp_path / "names")
-    assert found.status == "ok"
-    places = [found.found.index(word) for word in ("video0 (HD Webcam)", "video2 (unknown)", "video10")]
-    assert places == sorted(places)
-
-
-def test_cameras_that_this_user_may_not_open_are_a_problem(tmp_path, monkeypatch):
-    (tmp_path / "video0").touch()
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
-    found = cameras(tmp_path, tmp_path)
-    assert found.status == "problem"
-    assert "usermod -aG video" in found.advice
 
 
 @pytest.mark.parametrize(
