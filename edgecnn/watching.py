@@ -57,8 +57,8 @@ def watch(
     model: Model | Path | str,
     source: int | str | Path | Callable[[], Source] = 0,
     *,
-    size_wh: tuple[int, int] | None = None,
-    fps: float | None = None,
+    camera_wh: tuple[int, int] | None = None,
+    camera_fps: float | None = None,
     paced: bool = True,
     every_frame: bool = False,
     track: bool = False,
@@ -81,8 +81,8 @@ def watch(
         model: a `.tflite` file, which is loaded again when its interpreter hangs; or a loaded model, which
             stays open in the end.
         source: what `open_source` takes, or a function that opens a source of your own.
-        size_wh: for `open_source`, as are `fps` and `paced`.
-        fps: frames a second that a camera is asked for.
+        camera_wh: width and height that a camera or a drawing is asked for.
+        camera_fps: frames a second that it is asked for.
         paced: whether recordings and drawings come in real time.
         every_frame: no frame is dropped: the source waits for the model, and the model for whoever iterates.
         track: follow things (detectors only): `Seen.tracks`, and prediction between results.
@@ -107,7 +107,9 @@ def watch(
     """
 
     def opened() -> Source:
-        return source() if callable(source) else open_source(source, size_wh=size_wh, fps=fps, paced=paced)
+        if callable(source):
+            return source()
+        return open_source(source, size_wh=camera_wh, fps=camera_fps, paced=paced)
 
     reloading = None if isinstance(model, Model) else partial(load, model, threads=threads, **loading)
     loaded = model if isinstance(model, Model) else load(model, threads=threads, **loading)

@@ -37,6 +37,10 @@ TICK_S: Final = 0.01
 """How often ages are looked at: a safe state begins at most this long after the allowed age."""
 
 _SLOW_TICK_S: Final = 0.1
+
+_EVENTS: Final = 256
+"""So many events wait for whoever takes results, at most: nobody may ever ask."""
+
 _JOIN_S: Final = 2.0
 
 
@@ -92,8 +96,10 @@ class Eyes:
             self._following = following.Following(model.card, zones=zones, lines=lines)
             model.adjust(**self._following.asked)
         self._newest: Seen | None = None
-        self._results: Handover[Seen] = Handover(every=every_frame)
-        self._for_callback: Handover[Seen] | None = Handover(every=every_frame) if on_seen else None
+        self._results: Handover[Seen] = Handover(every=every_frame, joined=_with_events)
+        self._for_callback: Handover[Seen] | None = (
+            Handover(every=every_frame, joined=_with_events) if on_seen else None
+        )
         self._on_notice, self._on_stale, self._on_fresh = on_notice, on_stale, on_fresh
         self._closing = threading.Event()
         self._bug: BaseException | None = None  # what one of the caller's functions raised
@@ -319,3 +325,10 @@ class Eyes:
             self._on_notice(Notice("fresh", f"{self.source_name}: results are young enough again"))
         else:
             self._on_notice(Notice("stale", f"{self.source_name}: no result younger than {limit_ms:g} ms"))
+
+
+def _with_events(older: Seen, newer: Seen) -> Seen:
+    """The newer result, and what happened with the older one, which nobody took: a crossing is not lost."""
+    if not older.events:
+        return newer
+    return replace(newer, events=(*older.events, *newer.events)[-_EVENTS:])

@@ -2,6 +2,7 @@
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
 _WAITING: Final = 2
@@ -17,10 +18,14 @@ class Handover(Generic[_T]):
         finished: nothing more will come; what waits can still be taken.
     """
 
-    def __init__(self, *, every: bool) -> None:
-        """Hand over `every` thing, so that the giver waits for the taker; or only ever the newest."""
+    def __init__(self, *, every: bool, joined: Callable[[_T, _T], _T] | None = None) -> None:
+        """Hand over `every` thing, so that the giver waits for the taker; or only ever the newest.
+
+        `joined`, of a thing that is dropped and the newer one, is handed over instead of the newer one.
+        """
         self.finished = False
         self._every = every
+        self._joined = joined
         self._news = threading.Condition()
         self._waiting: deque[_T] = deque()
 
@@ -40,7 +45,8 @@ class Handover(Generic[_T]):
                 self._news.wait_for(lambda: not self.is_full or self.finished)
             dropped = not self._every and bool(self._waiting)
             if dropped:
-                self._waiting.clear()
+                older = self._waiting.pop()
+                thing = thing if self._joined is None else self._joined(older, thing)
             if not self.finished:
                 self._waiting.append(thing)
                 self._news.notify_all()

@@ -147,6 +147,8 @@ class Inference:
         end_s = time.monotonic() + _JOIN_S
         for thread in self._shifts:
             thread.join(max(0.0, end_s - time.monotonic()))
+        if self._loading is not None and not any(thread.is_alive() for thread in self._shifts):
+            self.model.close()  # one that hangs cannot be closed
 
     # what follows runs in the thread of a shift, except where it says otherwise
 
@@ -175,7 +177,7 @@ class Inference:
         finally:
             # after a bug, too: its traceback is shown, and nobody waits for results for ever
             self._end(shift, ModelError("inference has failed; its traceback says where"))
-            if own and model is not None:
+            if own and model is not None and model is not self.model:
                 model.close()
 
     def _loaded(self, shift: int) -> Model:

@@ -27,7 +27,8 @@ class Seen:
         timings: of this frame.
         done_s: `time.monotonic()` when the result was there.
         tracks: the things followed from frame to frame; None where nothing is tracked.
-        events: what happened at lines and zones with this frame.
+        events: what happened at lines and zones with this frame, and with those before it whose results were
+            replaced before anybody took them.
         picture: the annotated picture's file; None where none was asked for.
     """
 

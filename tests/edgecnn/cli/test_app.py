@@ -34,6 +34,7 @@ def start(*words, **options):
 
 VERBS = [
     "run",
+    "camera",
     "bench",
     "doctor",
     "selftest",

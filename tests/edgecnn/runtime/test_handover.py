@@ -57,3 +57,10 @@ def test_what_waits_at_the_finish_can_still_be_taken() -> None:
     things.give(7)
     things.finish()
     assert (things.take(0), things.take(0), things.finished) == (7, None, True)
+
+
+def test_what_is_dropped_may_leave_something_to_the_newer_thing() -> None:
+    things = Handover[tuple[int, ...]](every=False, joined=lambda older, newer: older + newer)
+    for number in range(3):
+        things.give((number,))
+    assert things.take(0) == (0, 1, 2)
