@@ -233,9 +233,7 @@ def _tell_how(timed: Any) -> None:
     ran = timed.delegation
     kinds = ", ".join(f"{count} {kind}" for kind, count in ran["stayed"].items())
     text.tell(
-        f"{timed.model}: {ran['delegated']} of {ran['operators']} operators on {ran['delegate']}"
-        + (f", {ran['on_xnnpack']} on xnnpack" if ran["on_xnnpack"] else "")
-        + (f"; not on it: {kinds}" if kinds and ran["delegated"] else "")
+        f"{timed.model}: {ran['said']}" + (f"; not on it: {kinds}" if kinds and ran["delegated"] else "")
     )
     if timed.parity:
         text.tell(timed.parity.get("said") or f"not compared with the processor: {timed.parity['failed']}")

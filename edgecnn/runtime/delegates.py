@@ -100,10 +100,13 @@ class Delegation:
             "delegate": self.delegate, "delegated": self.delegated, "operators": self.operators,
             "share": round(self.share, 4), "partitions": self.partitions, "stayed": self.stayed,
             "on_xnnpack": len(self.xnnpack), "on_builtin_kernels": len(self.others),
+            "said": str(self),
         }  # fmt: skip
 
     def __str__(self) -> str:
         """One line: how many of the operators ran where."""
+        if self.delegate == NONE:
+            return f"{self.operators} of {self.operators} operators on built-in kernels"
         said = f"{self.delegated} of {self.operators} operators on {self.delegate}"
         said += f" in {self.partitions} parts" if self.partitions > 1 else ""
         said += f", {len(self.xnnpack)} on xnnpack" if self.xnnpack else ""

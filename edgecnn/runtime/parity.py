@@ -16,6 +16,7 @@ from edgecnn.graph.summary import summarize
 from edgecnn.image import Array, Image, View
 from edgecnn.runtime import golden as goldens
 from edgecnn.runtime.agreeing import boxes_agree
+from edgecnn.runtime.delegates import NONE
 from edgecnn.runtime.model import Model
 from edgecnn.runtime.selftest import FLOAT_TOLERANCE, tolerance
 
@@ -62,7 +63,8 @@ class Parity:
         """One line for people."""
         how = "computes" if self.passed else "does NOT compute"
         kind = "golden inputs" if self.are_golden else "images of noise"
-        said = f"{self.delegate} {how} what {self.reference} computes: "
+        others = "the built-in kernels compute" if self.reference == NONE else f"{self.reference} computes"
+        said = f"{self.delegate} {how} what {others}: "
         said += f"{self.decided_alike} of {self.inputs} {kind} decided alike, "
         said += f"outputs {self.apart:.2g} of their spread apart ({self.allowed:g} is allowed)"
         said += "" if self.steps is None else f", {self.steps:.3g} steps at most"

@@ -141,32 +141,30 @@ def sustained(
     machine = environment()
     count = max(_FEWEST, round(minutes))
     part_s = minutes * 60 / count / _PARTS
-    intervals: list[Interval] = []
-    medians: list[list[float]] = []
+    measured: list[tuple[Interval, list[float]]] = []  # with the medians of its parts
+    parts: list[array[float]] = []
     was_interrupted = False
     model(pictures[0])
-    last = reading()
+    seen = [reading()]
     began = time.perf_counter()
-    while len(intervals) < count and not was_interrupted:
-        parts: list[array[float]] = []
-        seen = [last]
-        try:
+    try:
+        while len(measured) < count:
             for part in range(_PARTS):
-                end = began + (len(intervals) * _PARTS + part + 1) * part_s
                 parts.append(array("d"))
-                _run(model, pictures, end, parts[-1])
+                _run(model, pictures, began + (len(measured) * _PARTS + part + 1) * part_s, parts[-1])
                 seen.append(reading())
-        except KeyboardInterrupt:
-            was_interrupted = True
-            parts = [part for part in parts if part]
-            if not parts and not intervals:
-                raise
-        if parts:
-            last = seen[-1]
-            intervals.append(_interval(parts, seen, time.perf_counter() - began))
-            medians.append([float(np.median(part)) for part in parts])
+            measured.append(_interval(parts, seen, time.perf_counter() - began))
+            parts, seen = [], seen[-1:]
             if on_interval is not None:
-                on_interval(intervals[-1])
+                on_interval(measured[-1][0])
+    except KeyboardInterrupt:
+        was_interrupted = True
+        parts = [part for part in parts if part]
+        if parts:
+            measured.append(_interval(parts, seen, time.perf_counter() - began))
+        if not measured:
+            raise
+    intervals, medians = zip(*measured, strict=True)
     steady = [one for some in medians[len(medians) // 2 :] for one in some]
     change, low, high = _change(medians[0], steady)
     delegation = model.delegation()
@@ -179,7 +177,7 @@ def sustained(
     return Sustained(
         model=str(model.path),
         minutes=minutes,
-        intervals=tuple(intervals),
+        intervals=intervals,
         was_interrupted=was_interrupted,
         first_ms=round(float(np.median(medians[0])), 4),
         steady_ms=round(float(np.median(steady)), 4),
@@ -201,7 +199,10 @@ def _run(model: Model, images: Sequence[Image], end: float, times: "array[float]
         number += 1
 
 
-def _interval(parts: Sequence["array[float]"], seen: Sequence[State], until_s: float) -> Interval:
+def _interval(
+    parts: Sequence["array[float]"], seen: Sequence[State], until_s: float
+) -> tuple[Interval, list[float]]:
+    """What an interval gave, and the medians of its parts; `seen` begins with the state before it."""
     times = np.concatenate([np.frombuffer(part) for part in parts])
     p50, p90, p99 = np.percentile(times, [50, 90, 99], method="inverted_cdf")
     clocks = [one.clock_mhz for one in seen if one.clock_mhz is not None]
@@ -209,7 +210,7 @@ def _interval(parts: Sequence["array[float]"], seen: Sequence[State], until_s: f
     held = [one.throttled for one in seen]
     if (seen[-1].throttle_events or 0) > (seen[0].throttle_events or 0):
         held.append(("heat",))
-    return Interval(
+    found = Interval(
         until_s=round(until_s, 3),
         runs=len(times),
         p50=round(float(p50), 4),
@@ -219,6 +220,7 @@ def _interval(parts: Sequence["array[float]"], seen: Sequence[State], until_s: f
         temperature_c=max(temperatures) if temperatures else None,
         throttled=_words(held),
     )
+    return found, [float(np.median(part)) for part in parts]
 
 
 def _change(first: Sequence[float], steady: Sequence[float]) -> tuple[float, float, float]:

@@ -2,6 +2,8 @@
 
 import ctypes.util
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -196,3 +198,23 @@ def test_an_operator_between_two_pieces_of_one_delegate_is_not_counted_to_it():
     found = delegation([*chain, *pieces], [4], Asked("npu.so"), first=2)
     assert (found.delegated, found.partitions, found.xnnpack, found.others) == (2, 2, ("B",), ("D",))
     assert str(found) == "2 of 4 operators on npu.so in 2 parts, 1 on xnnpack, 1 on built-in kernels"
+
+
+def test_a_hanging_delegate_holds_no_other_thread(tflite, stand_in_delegate, tmp_path):
+    flag = tmp_path / "hang"
+    interpreter = open_interpreter(tflite(), "m", delegate=f"{stand_in_delegate}:hang={flag}")
+    flag.touch()
+    working = threading.Thread(target=interpreter.invoke)
+    working.start()
+    working.join(0.05)
+    assert working.is_alive()
+    flag.unlink()
+    working.join(10)
+    assert not working.is_alive()
+
+
+def test_a_slow_delegate_is_slow_by_as_much_as_it_was_told(tflite, stand_in_delegate):
+    interpreter = open_interpreter(tflite(), "m", delegate=f"{stand_in_delegate}:sleep_ms=30")
+    start = time.perf_counter()
+    interpreter.invoke()
+    assert time.perf_counter() - start >= 0.03

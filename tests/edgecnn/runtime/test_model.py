@@ -190,7 +190,7 @@ def test_a_model_that_would_kill_the_process_is_refused_before_the_runtime_sees_
     def never(*given, **words):
         raise AssertionError("the runtime saw the file")
 
-    monkeypatch.setattr("edgecnn.runtime.model.open_interpreter", never)
+    monkeypatch.setattr("edgecnn.runtime.threads.open_interpreter", never)
     path = tmp_path / "m.tflite"
     path.write_bytes(tflite(dtype="int8", quantization=(0.0, 0)))
     with pytest.raises(ModelError, match=r"m\.tflite: .*scale"):
