@@ -162,7 +162,7 @@ def _bodies(seed: int, camera: Camera, time_s: float) -> tuple[Body, ...]:
     return tuple(found)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)  # what is in sight, twice over: a drive that never ends forgets the rest
 def _cell(seed: int, column: int, row: int) -> Body | None:
     """What stands in a cell, its number made of the cell's place; nothing where the drive begins."""
     random = np.random.default_rng((seed, column % 2**31, row % 2**31, 4))
