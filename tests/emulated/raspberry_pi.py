@@ -172,6 +172,20 @@ def photographs_alike(
     )
 
 
+def camera_alike(pi: Machine, here: Machine, subject: Subject, frames: int, found: Findings) -> None:
+    """`edgecnn camera` on drawn scenes, one after the other, so that both machines see the same."""
+    asked = ["camera", subject.path, "--source", "drawn:5", "--every-frame", "--as-fast-as-possible"]
+    asked += ["--frames", frames, "--json", "-"]
+    (*there, last), (*ours, _) = pi.edgecnn(*asked), here.edgecnn(*asked)
+    in_order = [line["index"] for line in there] == [line["index"] for line in ours] == list(range(frames))
+    delegate = last["report"]["delegation"]["delegate"]
+    found.say(
+        in_order and all(line["age_ms"] > 0 for line in there) and delegate == "xnnpack",
+        f"{subject.name}: camera, {len(there)} frames in order, each with its age, by {delegate}",
+    )
+    found.say(*compare(f"{subject.name}: camera", there, ours, rounded=subject.rounded))
+
+
 def selftest(pi: Machine, subject: Subject, found: Findings) -> None:
     """The card's golden checks were computed here; the Pi is held to them."""
     (said,) = pi.edgecnn("selftest", subject.path, "--json")
@@ -185,6 +199,7 @@ def main() -> None:
     )
     parser.add_argument("pipython", type=Path, help="the emulated Pi's Python")
     parser.add_argument("--models", type=Path, default=ROOT.parent / "shared" / "models")
+    parser.add_argument("--frames", type=int, default=4, help="of the camera, for each model (default 4)")
     given = parser.parse_args()
     photographs = sorted((given.models / "images").resolve().glob("*.*g"))
     if not photographs:
@@ -198,19 +213,20 @@ def main() -> None:
         here = Machine(Path(sys.executable), Path(scratch))
         looks: list[Callable[[], None]] = [lambda: floor(pi, found), lambda: doctor(pi, found)]
         for subject in subjects(given.models, photographs[:1], Path(scratch)):
-            looks += _looks(pi, here, subject, photographs, found)
+            looks += _looks(pi, here, subject, photographs, given.frames, found)
         _all_done(looks, found)
     print("the Pi says what this machine says" if not found.failed else f"{found.failed} differ")  # noqa: T201
     raise SystemExit(bool(found.failed))
 
 
 def _looks(
-    pi: Machine, here: Machine, subject: Subject, photographs: Sequence[Path], found: Findings
+    pi: Machine, here: Machine, subject: Subject, photographs: Sequence[Path], frames: int, found: Findings
 ) -> Iterable[Callable[[], None]]:
     return (
         lambda: kernels(pi, here, subject, photographs, found),
         lambda: photographs_alike(pi, here, subject, photographs, found),
         lambda: selftest(pi, subject, found),
+        lambda: camera_alike(pi, here, subject, frames, found),
     )
 
 

@@ -53,6 +53,8 @@ def test_classes(there, here, rounded, good):
     [
         ([boxed(0.9, *PLACE)], [boxed(0.9, 1, 0, 101, 100)], True),
         ([boxed(0.9, *PLACE)], [boxed(0.9, 10, 0, 110, 100)], False),
+        ([boxed(0.9, 0, 0, 10, 10)], [boxed(0.9, 0.9, 0, 10.9, 10)], True),
+        ([boxed(0.9, 0, 0, 10, 10)], [boxed(0.9, 1.1, 0, 11.1, 10)], False),
         ([boxed(0.9, *PLACE)], [boxed(0.8, *PLACE)], False),
         ([boxed(0.9, *PLACE)], [boxed(0.9, *PLACE, label="dog")], False),
         ([boxed(0.9, *PLACE)], [], False),
