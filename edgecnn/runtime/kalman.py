@@ -54,9 +54,13 @@ def predict(state: Array, dt_s: float) -> Array:
     later[PLACE_VARIANCE] = variance + dt_s * (2 * covariance + dt_s * rate_variance) + dt_s**3 / 3 * drift
     later[COVARIANCE] = covariance + dt_s * rate_variance + dt_s**2 / 2 * drift
     later[RATE_VARIANCE] = rate_variance + dt_s * drift
-    later[RATE, :, 2:] *= np.exp(-dt_s / _GROWTH_S)
     np.maximum(later[PLACE, :, 2:], _SMALLEST_PX, out=later[PLACE, :, 2:])
     return later
+
+
+def fade(state: Array, unseen: Array, dt_s: float) -> None:
+    """Let growth die away, in place, of those boxes, (n,) bool, that were not seen for `dt_s` seconds."""
+    state[RATE][unseen, 2:] *= np.exp(-dt_s / _GROWTH_S)
 
 
 def correct(state: Array, measured: Array) -> Array:

@@ -148,8 +148,9 @@ class Tracker:
         """
         self._check(boxes, time_s)
         known = self._known
+        dt_s = time_s - self._time_s
         if known.hits.size:  # at the first frame no time has passed since any other
-            known.state = kalman.predict(known.state, time_s - self._time_s)
+            known.state = kalman.predict(known.state, dt_s)
         self._time_s, self._labels = time_s, boxes.labels
         measured = kalman.centred(boxes.xyxy)
         free = boxes.score >= self._high
@@ -160,6 +161,8 @@ class Tracker:
             free[chosen] = False
         lost = known.seen_s < time_s
         ended = lost & ((known.track_id == 0) | (known.seen_s < time_s - self._keep_s))
+        if lost.any():
+            kalman.fade(known.state, lost, dt_s)
         if ended.any():
             known = known.only(~ended)
         if free.any():

@@ -304,8 +304,8 @@ def test_over_tls_only_a_known_server_is_trusted(tmp_path: Path, mosquitto: Mosq
     key, certificate = tmp_path / "tls" / "key.pem", tmp_path / "tls" / "certificate.pem"
     subprocess.run(
         (
-            f"{tool} req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=127.0.0.1 "
-            f"-addext subjectAltName=IP:127.0.0.1 -keyout {key} -out {certificate}"
+            f"{tool} req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 "
+            f"-subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 -keyout {key} -out {certificate}"
         ).split(),
         check=True,
         capture_output=True,
