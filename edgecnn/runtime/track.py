@@ -120,16 +120,24 @@ class Tracker:
         keep_s: float = 1.0,
         per_label: bool = True,
     ) -> None:
-        if not 0 <= low <= high <= 1:
-            raise DataError(f"tracker: low {low} and high {high} must be scores in 0..1, low <= high")
+        self.adjust(high=high, low=low)
         if hits < 1 or not 0 <= keep_s < inf:
             raise DataError(f"tracker: hits {hits} must be 1 or more, keep_s {keep_s} 0 or more seconds")
-        self._high, self._low = high, low
         self._hits, self._keep_s, self._per_label = hits, keep_s, per_label
         self._known = _Known.none()
         self._labels: tuple[str, ...] | None = None
         self._time_s = -inf
         self._given = 0
+
+    def adjust(self, *, high: float, low: float) -> None:
+        """Other scores from the next frame on; all tracks go on.
+
+        Raises:
+            DataError: they make no sense together.
+        """
+        if not 0 <= low <= high <= 1:
+            raise DataError(f"tracker: low {low} and high {high} must be scores in 0..1, low <= high")
+        self._high, self._low = high, low
 
     def update(self, boxes: Boxes, time_s: float) -> Tracks:
         """What is followed, now that `boxes` are seen.

@@ -134,6 +134,17 @@ def test_a_box_of_low_score_goes_on_with_a_track_but_begins_none() -> None:
     assert not tracker.update(boxes((50, 50), score=0.05), 3.0).seen.any()
 
 
+def test_scores_are_adjusted_while_the_tracks_go_on() -> None:
+    tracker = Tracker(high=0.95, hits=1)
+    assert len(tracker.update(boxes((50, 50)), 0.0)) == 0
+    tracker.adjust(high=0.5, low=0.1)
+    assert numbers(tracker.update(boxes((50, 50)), 0.1)) == [1]
+    tracker.adjust(high=0.3, low=0.3)
+    assert numbers(tracker.update(boxes((50, 50), (200, 50)), 0.2)) == [1, 2]
+    with pytest.raises(DataError, match="low 0.4 and high 0.3"):
+        tracker.adjust(high=0.3, low=0.4)
+
+
 def test_labels_are_kept_apart_unless_they_may_change() -> None:
     for per_label, expected in ((True, [1, 2]), (False, [1])):
         tracker = Tracker(per_label=per_label)
