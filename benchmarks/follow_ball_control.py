@@ -17,9 +17,9 @@ from edgecnn.results import Boxes
 
 KEPT_M = 0.9
 """How far from the ball the robot wants to stay."""
-_TURN_GAIN = 3.0
+_TURN_GAIN = 5.0
 """Per second: rad/s for each rad of bearing."""
-_DRIVE_GAIN = 1.6
+_DRIVE_GAIN = 2.0
 """Per second: m/s for each m of distance."""
 _MOST_TURN, _MOST_SPEED = 2.5, 0.8
 SEARCH_TURN = 1.2

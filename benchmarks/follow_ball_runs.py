@@ -19,21 +19,19 @@ from follow_ball_control import KEPT_M, Ball, Motion, Pilot, Robot, ball_in
 from follow_ball_live import SimulatedCamera, World
 from follow_ball_world import FOCAL_PX, VIEW, ball_path
 
+import edgecnn
 from edgecnn.image import Image
 from edgecnn.results import Boxes
 from edgecnn.runtime.eyes import TICK_S, Eyes
 from edgecnn.runtime.model import Model, load
-from edgecnn.runtime.rate import Rate
 from edgecnn.runtime.reader import Patience
 from edgecnn.runtime.seen import Seen
-from edgecnn.watching import watch
 
 HZ: Final = 50
 Use = Literal["as seen", "predicted", "own turning known", "the truth"]
 USES: Final[tuple[Use, ...]] = ("as seen", "predicted", "own turning known")
-"""Of a box: as it is; where the tracker says that it is now, if box and robot go on as they did; the same, but
-with what the robot has really turned since the frame's capture. The truth, which no robot knows, shows what the
-controller leaves of error by itself."""
+"""Of a box: as it is; where the tracker says that it is now, if box and robot go on as they did; the same,
+with what the robot has really turned since the capture. The truth shows what error is the controller's."""
 FREEZES: Final = (
     "no frames", "same frame", "same picture, new times", "camera's process killed", "interpreter hangs"
 )  # fmt: skip
@@ -129,7 +127,7 @@ class Stage:
         with load(self.file) as model:
             if gate is not None:
                 gate.before(model)
-            with watch(
+            with edgecnn.watch(
                 model,
                 source=lambda: SimulatedCamera(self.world, delay_ms=delay_ms),
                 track=True,
@@ -150,7 +148,7 @@ def follow(
     with stage.eyes(delay_ms=delay_ms, max_age_ms=delay_ms + 2 * slow_ms + 250, gate=gate) as eyes:
         stage.place(0.0)
         begin_s = time.monotonic() + settle_s
-        rate = Rate(HZ)
+        rate = edgecnn.Rate(HZ)
         for tick in rate:
             if tick.time_s > begin_s + seconds:
                 break
@@ -204,7 +202,7 @@ def find(stage: Stage, *, trials: int) -> list[float]:
         for trial in range(trials):
             stage.place(7.0 * trial, away_m=1.2, facing=np.pi)
             start_s, pilot = time.monotonic(), Pilot()
-            for tick in Rate(HZ):
+            for tick in edgecnn.Rate(HZ):
                 stage.turn(eyes, pilot, "as seen")
                 log = stage.world.log(start_s + 0.05, tick.time_s)
                 there = np.flatnonzero(np.abs(log["bearing"]) < np.radians(5))
@@ -260,7 +258,7 @@ def _moves(log: dict[str, Any]) -> bool:
 
 def _follow_until(stage: Stage, eyes: Eyes, pilot: Pilot, done: Callable[[dict[str, Any]], bool]) -> None:
     start_s = time.monotonic()
-    for tick in Rate(HZ):
+    for tick in edgecnn.Rate(HZ):
         stage.turn(eyes, pilot, "as seen")
         log = stage.world.log(tick.time_s - 0.3, tick.time_s)
         if tick.time_s > start_s + 2 and len(log["time_s"]) and done(log):
@@ -271,7 +269,7 @@ def _follow_until(stage: Stage, eyes: Eyes, pilot: Pilot, done: Callable[[dict[s
 
 def _follow_for(stage: Stage, eyes: Eyes, pilot: Pilot, seconds: float) -> None:
     end_s = time.monotonic() + seconds
-    for tick in Rate(HZ):
+    for tick in edgecnn.Rate(HZ):
         if tick.time_s > end_s:
             return
         stage.turn(eyes, pilot, "as seen")

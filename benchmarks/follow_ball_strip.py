@@ -18,8 +18,8 @@ from follow_ball_processes import room
 from follow_ball_runs import HZ, Moment, Stage, freeze_camera
 from follow_ball_world import place, roll
 
+import edgecnn
 from edgecnn.image import Image
-from edgecnn.runtime.rate import Rate
 
 SIDE: Final = 300
 _AT_S: Final = (0.5, 3.0, 6.0, 9.0, 12.0)
@@ -59,7 +59,7 @@ def _drive(stage: Stage) -> tuple[list[Moment], float, float]:
             time.sleep(0.01)
         stage.place(0.0, away_m=1.3, facing=pi)
         start_s, pilot, thaw, frozen_s = time.monotonic(), Pilot(), None, float("inf")
-        for tick in Rate(HZ):
+        for tick in edgecnn.Rate(HZ):
             since_s = tick.time_s - start_s
             if thaw is None and since_s > _FREEZE_S:
                 frozen_s = time.monotonic()
