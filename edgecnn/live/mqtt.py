@@ -7,7 +7,6 @@ network but `close`. Connecting, and coming back after growing pauses, is paho's
 """
 
 import json
-import os
 import secrets
 import threading
 import time
@@ -18,17 +17,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, Self
-from urllib.parse import SplitResult, unquote, urlsplit
 
 from edgecnn.errors import DataError, MissingExtra
+from edgecnn.live.mqtt_address import parse
 from edgecnn.runtime.notice import Notice
 from edgecnn.runtime.seen import Seen
 from edgecnn.runtime.zones import Event
-
-PASSWORD: Final = "EDGECNN_MQTT_PASSWORD"
-"""The environment variable with the password, so that it need not stand on a command line."""
-
-_PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 
 _KEEPALIVE_S: Final = 10
 """A broker that is silent for half as long again is gone; until then results pile up in memory."""
@@ -38,34 +32,6 @@ _MOST: Final = 50_000
 
 _CONNECT_S: Final = 3.0
 _FLUSH_S: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a broker is, and who asks.
-
-    Attributes:
-        host: its name or number.
-        port: of TCP.
-        secure: with TLS.
-        topic: what all topics begin with.
-        user: None where the broker lets everyone in.
-        password: of the user; not part of any text made here.
-    """
-
-    host: str
-    port: int
-    secure: bool
-    topic: str
-    user: str | None
-    password: str | None
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"mqtt{'s' * self.secure}://{host}:{self.port}/{self.topic}"
-
-    def __repr__(self) -> str:
-        return f"Address({str(self)!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,43 +53,6 @@ class Delivery:
         return {"delivered": self.delivered, "waiting": self.waiting, "dropped": self.dropped}
 
 
-def parse(url: str, topic: str | None = None) -> Address:
-    """The address in mqtt://[user[:password]@]host[:port][/topic], or mqtts:// for TLS.
-
-    A password that is not there is taken from the environment variable EDGECNN_MQTT_PASSWORD. Signs such as
-    / and @ in a user or a password are written as %2F and %40.
-
-    Args:
-        url: of the broker.
-        topic: what all topics begin with; None takes the URL's, or "edgecnn".
-
-    Raises:
-        DataError: not such a URL, or not a topic that one can publish to.
-    """
-    parts = urlsplit(url)
-    try:
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host = port = None
-    if parts.scheme not in _PORTS or not host or parts.query or parts.fragment:
-        raise DataError(
-            f"broker {_harmless(parts)!r}: give a URL such as mqtt://user@host:1883/topic, mqtts:// for TLS"
-        )
-    chosen = topic if topic is not None else unquote(parts.path).strip("/") or "edgecnn"
-    if not chosen or any(sign in chosen for sign in "+#\0") or len(chosen.encode()) > 1024:
-        raise DataError(f"topic {chosen!r}: give a name of 1 to 1024 bytes without + and #")
-    user = unquote(parts.username) if parts.username else None
-    password = unquote(parts.password) if parts.password is not None else os.environ.get(PASSWORD)
-    if parts.password is not None and user is None:
-        raise DataError(
-            f"broker {_harmless(parts)!r}: a password, but no user. Give mqtt://user:password@host"
-        )
-    secure = parts.scheme == "mqtts"
-    return Address(
-        host, port or _PORTS[parts.scheme], secure, chosen, user, password if user is not None else None
-    )
-
-
 class Broker:
     """Publishes what it is given to an MQTT broker (3.1.1). Any thread may call it.
 
@@ -131,8 +60,8 @@ class Broker:
     pauses; events wait meanwhile, `waiting` of them, and then new ones are dropped and counted.
 
     Args:
-        url: see `parse`.
-        topic: see `parse`.
+        url: see `edgecnn.live.mqtt_address.parse`.
+        topic: what all topics begin with; None takes the URL's, or "edgecnn".
         qos: of events: 1, at least once; 2, exactly once; 0, now or never.
         waiting: how many events may wait.
         retry_s: the first pause and the longest, in whole seconds.
@@ -316,8 +245,3 @@ def _clock(time_s: float) -> str:
     """A monotonic time as UTC, since nobody else knows when this machine started."""
     at = datetime.now(UTC) - timedelta(seconds=time.monotonic() - time_s)
     return at.isoformat(timespec="milliseconds")
-
-
-def _harmless(parts: SplitResult) -> str:
-    """A URL as typed, but without its password."""
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

@@ -141,7 +141,7 @@ def test_scores_are_adjusted_while_the_tracks_go_on() -> None:
     assert numbers(tracker.update(boxes((50, 50)), 0.1)) == [1]
     tracker.adjust(high=0.3, low=0.3)
     assert numbers(tracker.update(boxes((50, 50), (200, 50)), 0.2)) == [1, 2]
-    with pytest.raises(DataError, match="low 0.4 and high 0.3"):
+    with pytest.raises(DataError, match=r"low 0\.4 and high 0\.3"):
         tracker.adjust(high=0.3, low=0.4)
 
 
