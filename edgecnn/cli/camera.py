@@ -7,16 +7,32 @@ import typer
 from typer import Argument, Option
 
 from edgecnn.cli import text
+from edgecnn.cli.computing import Backend, Delegate, Required, Threads, WithDelegate
 from edgecnn.cli.interrupts import Interrupts
+from edgecnn.cli.meaning import (
+    Color,
+    Fit,
+    Iou,
+    Labels,
+    Mean,
+    Options,
+    Resize,
+    Size,
+    Std,
+    Task,
+    Threshold,
+    said,
+)
 
 
 def add_to(app: typer.Typer) -> None:
     """Add this module's verb."""
     app.command(
+        cls=WithDelegate,
         epilog=text.examples(
             "edgecnn camera cones.tflite --source 0 --live 8080 --track --zone gate=0.4,0.2,0.6,0.2,0.6,0.9",
             "edgecnn camera cones.tflite --source clip.mp4 --every-frame --as-fast-as-possible --json -",
-        )
+        ),
     )(camera)
 
 
@@ -34,7 +50,7 @@ def camera(
     ] = None,
     show: Annotated[bool, Option("--show", help="A window on this screen; q ends.")] = False,
     live: Annotated[
-        str | None, Option(help="[HOST:]PORT of a page for browsers. Needs edgecnn[live].")
+        str | None, Option(help="[HOST:]PORT of a page for browsers. Needs the extra live.")
     ] = None,
     token: Annotated[str | None, Option(help="What a browser must know to see the page.")] = None,
     save: Annotated[
@@ -44,7 +60,7 @@ def camera(
     record_low_confidence: Annotated[
         Path | None, Option(help="Folder for hard frames to label: 1 a second, at most 1000 or 1 GB.")
     ] = None,
-    mqtt: Annotated[str | None, Option(help="URL of a broker for events. Needs edgecnn[mqtt].")] = None,
+    mqtt: Annotated[str | None, Option(help="URL of a broker for events. Needs the extra mqtt.")] = None,
     force: Annotated[bool, Option("--force", help="Overwrite files that are there.")] = False,
     fps_cap: Annotated[float | None, Option(min=0.01, help="At most so many results per second.")] = None,
     max_age: Annotated[
@@ -62,32 +78,21 @@ def camera(
         Option(help="NAME=x,y,x,y,x,y in pixels or fractions: who enters, leaves; repeatable."),
     ] = None,
     line: Annotated[list[str] | None, Option(help="NAME=x,y,x,y: who crosses; repeatable.")] = None,
-    threads: Annotated[str, Option(help="Of the interpreter: a number, or auto to try.")] = "auto",
-    delegate: Annotated[
-        str | None, Option(help="xnnpack, edgetpu, gpu, nnapi, none, or PATH.so[:key=value;…].")
-    ] = None,
-    require_delegate: Annotated[
-        float | None, Option(min=0.001, max=1, help="Share of operators that must run on the delegate.")
-    ] = None,
-    backend: Annotated[
-        str | None, Option(help="litert or tflite-runtime. (Default: the first installed.)")
-    ] = None,
-    labels: Annotated[Path | None, Option(help="Label file, one name a line.")] = None,
-    mean: Annotated[str | None, Option(help="Subtracted from a pixel 0..255: one number, or three.")] = None,
-    std: Annotated[str | None, Option(help="The difference is divided by it: one number, or three.")] = None,
-    color: Annotated[str | None, Option(help="rgb, bgr or gray.")] = None,
-    fit: Annotated[str | None, Option(help="stretch, letterbox or crop.")] = None,
-    resize: Annotated[str | None, Option(help="bilinear, area, or corner as MediaPipe does.")] = None,
-    task: Annotated[str | None, Option(help="What the outputs mean, such as classification.")] = None,
-    size: Annotated[str | None, Option(help="WxH, for a model that takes any size.")] = None,
-    threshold: Annotated[
-        float | None, Option(min=0, max=1, help="Least score of a box. (Default: the card's.)")
-    ] = None,
-    iou: Annotated[
-        float | None,
-        Option(min=0, max=1, help="Overlap at which the weaker box goes. (Default: the card's.)"),
-    ] = None,
-    option: Annotated[list[str] | None, Option(help="key=value over the card's options; repeatable.")] = None,
+    threads: Threads = "auto",
+    delegate: Delegate = None,
+    require_delegate: Required = None,
+    backend: Backend = None,
+    labels: Labels = None,
+    mean: Mean = None,
+    std: Std = None,
+    color: Color = None,
+    fit: Fit = None,
+    resize: Resize = None,
+    task: Task = None,
+    size: Size = None,
+    threshold: Threshold = None,
+    iou: Iou = None,
+    option: Options = None,
 ) -> None:
     """Say what a model sees in a camera, a stream or a clip, as it happens, and how old that is.
 
@@ -97,14 +102,15 @@ def camera(
     from edgecnn.camera import camera as watch
     from edgecnn.runtime.places import parse_line, parse_zone
 
-    words: Any = {"labels": labels, "color": color, "fit": fit, "resize": resize, "task": task}
-    words |= {"mean": text.numbers(mean), "std": text.numbers(std), "size_wh": text.size_wh(size)}
+    words = said(
+        labels=labels, mean=mean, std=std, color=color, fit=fit, resize=resize, task=task, size=size,
+        threshold=threshold, iou=iou, option=option,
+    )  # fmt: skip
     words |= {"backend": backend, "delegate": delegate, "require_delegate": require_delegate}
-    words |= {"threads": _threads(threads), "camera_wh": text.size_wh(camera_size), "camera_fps": camera_fps}
+    words |= {"threads": threads, "camera_wh": text.size_wh(camera_size), "camera_fps": camera_fps}
     words |= {"zones": [parse_zone(one) for one in zone or ()], "track": track}
     words |= {"lines": [parse_line(one) for one in line or ()]}
     words |= {"fps_cap": fps_cap, "max_age_ms": max_age, "every_frame": every_frame, "paced": paced}
-    words["options"] = text.options(option or (), threshold=threshold, iou=iou)
     outputs = Outputs(show, live, token, save, json, record_low_confidence, mqtt, force)
     with Interrupts() as wish:
         words |= {"on_start": _tell_start, "on_status": _tell_status, "on_notice": _tell_notice}
@@ -113,12 +119,6 @@ def camera(
         )
     (text.each_told if json == "-" else text.each_shown)(report.lines())
     raise typer.Exit(wish.exit_code)
-
-
-def _threads(given: str) -> Any:
-    if given == "auto" or (given.isdecimal() and 1 <= int(given) <= 64):
-        return given if given == "auto" else int(given)
-    raise typer.BadParameter(f"--threads {given}: write auto, or a number from 1 to 64")
 
 
 def _tell_start(eyes: Any, addresses: Any) -> None:

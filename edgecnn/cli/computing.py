@@ -50,3 +50,4 @@ Required = Annotated[
         metavar="[SHARE]", min=0.001, max=1, help="Fail unless this share of operators runs on it; alone: 1."
     ),
 ]
+Backend = Annotated[str | None, Option(help="litert or tflite-runtime. (Default: the first installed.)")]

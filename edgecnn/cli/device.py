@@ -7,9 +7,22 @@ import typer
 from typer import Argument, Option
 
 from edgecnn.cli import text
-from edgecnn.cli.computing import Delegate, Required, Threads, WithDelegate
+from edgecnn.cli.computing import Backend, Delegate, Required, Threads, WithDelegate
+from edgecnn.cli.meaning import (
+    Color,
+    Fit,
+    Iou,
+    Labels,
+    Mean,
+    Options,
+    Resize,
+    Size,
+    Std,
+    Task,
+    Threshold,
+    said,
+)
 
-_Backend = Annotated[str | None, Option(help="litert or tflite-runtime. (Default: the first installed.)")]
 _Json = Annotated[bool, Option("--json", help="One JSON object per line.")]
 
 
@@ -46,41 +59,33 @@ def run(
     ] = None,
     save: Annotated[Path | None, Option(help="Folder for annotated pictures.")] = None,
     force: Annotated[bool, Option("--force", help="Overwrite pictures that are there.")] = False,
-    labels: Annotated[Path | None, Option(help="Label file, one name a line.")] = None,
-    mean: Annotated[
-        str | None, Option(help="Subtracted from a pixel 0..255: one number, or three with commas.")
-    ] = None,
-    std: Annotated[str | None, Option(help="The difference is divided by it: one number, or three.")] = None,
-    color: Annotated[str | None, Option(help="rgb, bgr or gray.")] = None,
-    fit: Annotated[str | None, Option(help="stretch, letterbox or crop.")] = None,
-    resize: Annotated[str | None, Option(help="bilinear, area, or corner as MediaPipe does.")] = None,
-    task: Annotated[str | None, Option(help="What the outputs mean, such as classification.")] = None,
-    size: Annotated[str | None, Option(help="WxH, for a model that takes any size.")] = None,
-    threshold: Annotated[
-        float | None, Option(min=0, max=1, help="Least score of a box. (Default: the card's.)")
-    ] = None,
-    iou: Annotated[
-        float | None,
-        Option(min=0, max=1, help="Overlap at which the weaker box goes. (Default: the card's.)"),
-    ] = None,
-    option: Annotated[
-        list[str] | None, Option(help="key=value over the card's options, such as nms=soft; repeatable.")
-    ] = None,
+    labels: Labels = None,
+    mean: Mean = None,
+    std: Std = None,
+    color: Color = None,
+    fit: Fit = None,
+    resize: Resize = None,
+    task: Task = None,
+    size: Size = None,
+    threshold: Threshold = None,
+    iou: Iou = None,
+    option: Options = None,
     threads: Threads = 1,
     delegate: Delegate = None,
     require_delegate: Required = None,
-    backend: _Backend = None,
+    backend: Backend = None,
     as_json: _Json = False,
 ) -> None:
     """Say what a model sees in images, folders and videos."""
     from edgecnn.runtime.loop import run as run_model
     from edgecnn.runtime.model import load
 
-    words: Any = {"labels": labels, "color": color, "fit": fit, "resize": resize, "task": task}
-    words |= {"mean": text.numbers(mean), "std": text.numbers(std), "size_wh": text.size_wh(size)}
+    words = said(
+        labels=labels, mean=mean, std=std, color=color, fit=fit, resize=resize, task=task, size=size,
+        threshold=threshold, iou=iou, option=option,
+    )  # fmt: skip
     words |= {"backend": backend, "threads": threads}
     words |= {"delegate": delegate, "require_delegate": require_delegate}
-    words["options"] = text.options(option or (), threshold=threshold, iou=iou)
     refused = text.Refused()
     with load(model, **words) as loaded:
         most = top or (_TOP_CLASSES if loaded.card.task == "classification" else None)
@@ -107,7 +112,7 @@ def bench(
     threads: Threads = 1,
     delegate: Delegate = None,
     require_delegate: Required = None,
-    backend: _Backend = None,
+    backend: Backend = None,
     as_json: _Json = False,
 ) -> None:
     """Measure latency and memory on this machine; a model in a run folder gets a line in its measurements."""
@@ -132,7 +137,7 @@ def selftest(
     threads: Threads = 1,
     delegate: Delegate = None,
     require_delegate: Required = None,
-    backend: _Backend = None,
+    backend: Backend = None,
     as_json: _Json = False,
 ) -> None:
     """Prove that this device computes what was computed when the file was made; exits 1 if not."""
