@@ -1,4 +1,9 @@
-"""What the camera's threads lay down and the page's thread picks up. Laying down never waits."""
+"""What the camera's threads lay down and the page's thread picks up.
+
+Laying down is a few assignments. Nobody is woken by it: the system call that this takes lets go of Python's
+lock, and whoever shows a result would then wait for the page's thread, up to milliseconds. The page's thread
+looks by itself, and only while somebody looks at the page.
+"""
 
 import time
 from collections import deque
@@ -33,18 +38,14 @@ class Desk:
         numbers: the statistics that came with it.
         ages: of the last minute.
         written: counts the lines of the log.
-        wanted: whether somebody looks; the page's thread says so.
     """
 
-    def __init__(self, wake: Callable[[], None]) -> None:
-        """`wake` is called from any thread when something new lies there and somebody looks."""
+    def __init__(self) -> None:
         self.newest: Seen | None = None
         self.numbers: Numbers | None = None
         self.ages = Ages()
         self.written = 0
-        self.wanted = False
         self._lines: deque[Line] = deque(maxlen=_LINES)
-        self._wake = wake
 
     def lay(self, seen: Seen, numbers: Numbers) -> None:
         """A new result."""
@@ -53,20 +54,14 @@ class Desk:
         self.newest = seen
         for event in seen.events:
             self._append(Line(event.kind, messages.happening(event), event.time_s))
-        if self.wanted:
-            self._wake()
 
     def note(self, notice: Notice) -> None:
         """What happened to the camera, for the log."""
         self._append(Line(notice.kind, notice.text, notice.time_s))
-        if self.wanted:
-            self._wake()
 
     def write(self, kind: str, text: str) -> None:
         """Another line of the log, of now."""
         self._append(Line(kind, text, time.monotonic()))
-        if self.wanted:
-            self._wake()
 
     def lines(self) -> list[Line]:
         """The log, oldest first."""

@@ -6,6 +6,7 @@ const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
 const SILENCE_MS = 2500; // the device says something twice a second
 const RETRY_MS = [500, 5000];
+const MOST_LISTED = 6;
 const STAGES = ["capture", "wait", "prepare", "invoke", "decode", "track", "delay"];
 const TROUBLES = new Set(["vanished", "frozen", "hung", "failed", "stale", "damaged", "unsaved"]);
 const RELIEFS = new Set(["back", "thawed", "fresh"]);
@@ -40,7 +41,7 @@ function connect() {
   mine.onclose = (event) => {
     if (mine !== socket) return;
     socket = null;
-    ended = event.code === 1001;
+    ended ||= event.code === 1001; // until it is heard of again
     setTimeout(connect, retryMs);
     retryMs = Math.min(retryMs * 1.7, RETRY_MS[1]);
     refresh();
@@ -127,7 +128,8 @@ function drawOverlay() {
   const boxes = frame.words.boxes ?? [];
   const shown = boxes.filter(passes);
   for (const box of [...shown].reverse()) drawFrame(pen, box, scale);
-  for (const box of [...shown].reverse()) drawLabel(pen, box, scale, width, height);
+  const taken = [];
+  for (const box of shown) drawLabel(pen, box, scale, width, height, taken); // the best first: labels never overlap
   $("frame").dataset.boxes = shown.length;
   const hidden = boxes.length - shown.length;
   $("hidden-count").textContent = hidden ? `${hidden} below` : "";
@@ -146,25 +148,33 @@ function drawFrame(pen, box, scale) {
   pen.setLineDash([]);
 }
 
-function drawLabel(pen, box, scale, width, height) {
+function drawLabel(pen, box, scale, width, height, taken) {
+  const size = width < 520 ? 10.5 : 12.5;
+  const fonts = [`600 ${size}px system-ui, sans-serif`, `${size}px system-ui, sans-serif`];
   const name = `${box.label}${box.track ? ` #${box.track}` : ""}`;
   const score = ` ${Math.round(box.score * 100)}%`;
-  pen.textBaseline = "middle";
-  pen.font = "600 12.5px system-ui, sans-serif";
+  pen.font = fonts[0];
   const nameWide = pen.measureText(name).width;
-  pen.font = "12.5px system-ui, sans-serif";
-  const wide = nameWide + pen.measureText(score).width + 12;
-  const [left, top] = [box.xyxy[0] * scale.x, box.xyxy[1] * scale.y];
+  pen.font = fonts[1];
+  const wide = nameWide + pen.measureText(score).width + size;
+  const high = Math.round(size * 1.6);
+  const [left, top, right, bottom] = box.xyxy.map((value, i) => value * (i % 2 ? scale.y : scale.x));
   const x = Math.max(0, Math.min(left - 1, width - wide));
-  const y = top >= 21 ? top - 20 : Math.max(0, Math.min(top, height - 20));
+  // above it, below it, inside it; where all are taken, the list beside the picture names it
+  const free = [top - high, bottom, bottom - top > 3 * high && right - left > wide ? top : -1].find(
+    (y) => y >= 0 && y + high <= height && !taken.some((other) => x < other.x + other.wide && other.x < x + wide && y < other.y + high && other.y < y + high),
+  );
+  if (free === undefined) return;
+  taken.push({ x, y: free, wide });
   pen.fillStyle = colour(box.id);
   pen.beginPath();
-  pen.roundRect(x, y, wide, 20, 4);
+  pen.roundRect(x, free, wide, high, 4);
   pen.fill();
   pen.fillStyle = "#101416";
-  pen.fillText(score, x + 6 + nameWide, y + 10.5);
-  pen.font = "600 12.5px system-ui, sans-serif";
-  pen.fillText(name, x + 6, y + 10.5);
+  pen.textBaseline = "middle";
+  pen.fillText(score, x + size / 2 + nameWide, free + high / 2 + 0.5);
+  pen.font = fonts[0];
+  pen.fillText(name, x + size / 2, free + high / 2 + 0.5);
 }
 
 function drawPlace(pen, place, width, height, scale) {
@@ -197,7 +207,7 @@ function drawPlace(pen, place, width, height, scale) {
 
 function ms(value) {
   if (value === null || value === undefined) return "–";
-  if (value >= 10000) return `${(value / 1000).toFixed(value >= 100000 ? 0 : 1)} s`;
+  if (value >= 2000) return `${(value / 1000).toFixed(value >= 100000 ? 0 : 1)} s`;
   return `${value >= 100 ? Math.round(value) : value.toFixed(value >= 10 ? 1 : 2)} ms`;
 }
 
@@ -341,20 +351,21 @@ function tell() {
   $("limit").textContent = ms(told.max_age_ms);
   const restarts = typeof told.restarts === "object" ? told.restarts : { source: told.restarts };
   const tiles = [
-    ["camera, frames/s", told.fps?.captured?.toFixed(1)],
-    ["results/s", told.fps?.results?.toFixed(1)],
-    ["frames", told.captured?.toLocaleString("en")],
-    ["dropped for newer ones", told.dropped?.toLocaleString("en")],
-    ["source reopened", restarts?.source],
-    ["interpreter replaced", restarts?.interpreter],
-    ["damaged", told.damaged || undefined],
-    ["repeated", told.repeated || undefined],
+    ["camera fps", told.fps?.captured?.toFixed(1), "frames that the camera gives each second"],
+    ["results/s", told.fps?.results?.toFixed(1), "frames that the model answers each second"],
+    ["frames", told.captured?.toLocaleString("en"), "that the camera gave so far"],
+    ["dropped", told.dropped?.toLocaleString("en"), "frames that no model saw, because a newer one was there first"],
+    ["reopened", restarts?.source, "how often the source was opened again"],
+    ["restarted", restarts?.interpreter, "how often the interpreter was replaced"],
+    ["damaged", told.damaged || undefined, "frames that could not be used"],
+    ["repeated", told.repeated || undefined, "frames left out because the same picture came again"],
   ];
   $("tiles").replaceChildren(
     ...tiles
       .filter(([, value]) => value !== undefined && value !== null)
-      .map(([name, value]) => {
+      .map(([name, value, title]) => {
         const tile = element("li");
+        tile.title = title;
         tile.append(element("b", value), element("span", name));
         return tile;
       }),
@@ -377,7 +388,7 @@ function writeSeen() {
   const words = frame?.words ?? {};
   const boxes = (words.boxes ?? []).filter(passes);
   const entries = [
-    ...boxes.slice(0, 8).map((box) => [box.label, box.track ? `#${box.track}` : "", box.score, colour(box.id), percent(box.score)]),
+    ...boxes.slice(0, MOST_LISTED).map((box) => [box.label, box.track ? `#${box.track}` : "", box.score, colour(box.id), percent(box.score)]),
     ...(words.bars ?? []).map((bar) => [bar.label, "", bar.score, null, percent(bar.score)]),
     ...(words.values ?? []).map((one) => [one.label, "", null, null, one.value.toPrecision(4)]),
   ];
@@ -394,7 +405,7 @@ function writeSeen() {
       return row;
     }),
   );
-  if (boxes.length > 8) $("seen").append(element("li", `and ${boxes.length - 8} more`, "more"));
+  if (boxes.length > MOST_LISTED) $("seen").append(element("li", `and ${boxes.length - MOST_LISTED} more`, "more"));
   $("nothing").hidden = entries.length > 0;
 }
 

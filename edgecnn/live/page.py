@@ -86,12 +86,11 @@ class Page:
         self.address = addresses.Address(where.host, port)
         key = "" if door.token is None else f"?token={quote(door.token, safe='')}"
         self.url = addresses.url(where, port) + key
-        self._desk = Desk(self._wake)
+        self._desk = Desk()
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._server: Server | None = None
-        self._is_awake = False
         self._ready = threading.Event()
         settings = Settings(title, threshold, messages.places(zones, lines), adjust, snapshots)
         self._thread = threading.Thread(
@@ -102,7 +101,7 @@ class Page:
 
     @property
     def viewers(self) -> int:
-        """How many browsers are connected."""
+        """How many browsers look; one whose window is hidden does not."""
         return 0 if self._server is None else self._server.viewers
 
     def show(self, seen: Seen, statistics: Numbers) -> None:
@@ -134,21 +133,7 @@ class Page:
     ) -> None:
         self.close()
 
-    def _wake(self) -> None:
-        """Tell the loop that something new is there; by whatever thread, only while somebody looks."""
-        if self._is_awake:
-            return  # it has not yet looked at what was new before
-        with self._lock:
-            if self._loop is not None:
-                self._is_awake = True
-                self._loop.call_soon_threadsafe(self._woken)
-
     # what follows runs in the page's thread
-
-    def _woken(self) -> None:
-        self._is_awake = False
-        if self._server is not None:
-            self._server.wake()
 
     def _run(
         self, listening: "socket.socket", server: "type[Server]", door: Door, settings: "Settings"

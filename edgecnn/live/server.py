@@ -33,6 +33,9 @@ _T = TypeVar("_T")
 _PICTURE_S: Final = 1 / 32
 """Pictures come no faster than this: a little less than a usual camera's 1/30 s, so that all of its do."""
 
+_LOOK_S: Final = 0.008
+"""So often the page's thread looks whether there is something new: see `edgecnn.live.desk`."""
+
 _TICK_S: Final = 0.1
 _NUMBERS_TICKS: Final = 5
 _MOST_VIEWERS: Final = 32
@@ -92,7 +95,7 @@ class Server:
         self._viewers: set[Viewer] = set()
         self._sockets: set[web.WebSocketResponse] = set()
         self._threshold = settings.threshold
-        self._news, self._adjusted = asyncio.Event(), asyncio.Event()
+        self._adjusted = asyncio.Event()
         self._looked_at = asyncio.Event()
         self._picture: Picture | None = None
         self._limit_ms: float | None = None
@@ -103,12 +106,8 @@ class Server:
 
     @property
     def viewers(self) -> int:
-        """How many are connected."""
-        return len(self._viewers)
-
-    def wake(self) -> None:
-        """Something new lies on the desk; called in the loop's thread."""
-        self._news.set()
+        """How many look."""
+        return sum(viewer.is_looking for viewer in list(self._viewers))
 
     async def serve(self, listening: socket.socket, stop: asyncio.Event, ready: Callable[[], None]) -> None:
         """Serve until `stop` is set; then nothing is left behind."""
@@ -130,8 +129,7 @@ class Server:
             for task in ended:
                 task.result()  # a bug in one of them ends the page and shows where it came from
         finally:
-            self._desk.wanted = False
-            for one in list(self._sockets):
+            for one in [one for one in self._sockets if one.prepared]:
                 await one.close(code=WSCloseCode.GOING_AWAY, message=b"the camera has ended")
             await runner.cleanup()
             self._workers.shutdown(cancel_futures=True)
@@ -182,15 +180,23 @@ class Server:
         return web.Response(body=content, content_type="image/jpeg", headers=headers)
 
     async def _live(self, request: web.Request) -> web.StreamResponse:
-        if len(self._viewers) >= _MOST_VIEWERS:
+        if len(self._sockets) >= _MOST_VIEWERS:
             return web.Response(status=503, text=f"{_MOST_VIEWERS} browsers look already: the most.\n")
         # a JPEG does not get smaller by compressing it again
         connection = web.WebSocketResponse(heartbeat=_HEARTBEAT_S, compress=False, max_msg_size=1024)
-        await connection.prepare(request)
+        self._sockets.add(connection)
+        try:
+            await connection.prepare(request)
+            await self._converse(connection)
+        finally:
+            self._sockets.discard(connection)
+        return connection
+
+    async def _converse(self, connection: web.WebSocketResponse) -> None:
+        """Tell a viewer everything, and hear it, until it goes."""
         viewer = Viewer(connection)
         sending = asyncio.create_task(viewer.send())
         self._viewers.add(viewer)
-        self._sockets.add(connection)
         try:
             viewer.tell("hello", self._hello())
             viewer.tell("log", messages.log(self._desk.lines(), time.monotonic()))
@@ -200,11 +206,9 @@ class Server:
                     await connection.close(code=WSCloseCode.POLICY_VIOLATION, message=b"not understood")
         finally:
             self._viewers.discard(viewer)
-            self._sockets.discard(connection)
             self._look()
             sending.cancel()
             await asyncio.wait([sending])
-        return connection
 
     def _hello(self) -> str:
         return messages.as_json(
@@ -227,10 +231,11 @@ class Server:
         match said:
             case {"got": True}:
                 viewer.acknowledge()
-                self._news.set()
             case {"looking": bool(is_looking)}:
                 viewer.is_looking = is_looking
                 self._look()
+            case {"threshold": bool()}:  # which is an int, too
+                return False
             case {"threshold": float(value) | int(value)} if LOWEST_THRESHOLD <= value <= 1:
                 self._threshold = float(value)
                 self._adjusted.set()
@@ -240,12 +245,10 @@ class Server:
 
     def _look(self) -> None:
         """Someone came, went, or looks away."""
-        self._desk.wanted = any(viewer.is_looking for viewer in self._viewers)
-        if self._desk.wanted:
+        if any(viewer.is_looking for viewer in self._viewers):
             self._looked_at.set()
         else:
             self._looked_at.clear()
-        self._news.set()
 
     # what follows goes on all the time
 
@@ -253,21 +256,21 @@ class Server:
         """The newest picture to all who are ready for it; made once, and only if there is one who is."""
         written = 0
         while True:
-            await self._news.wait()
-            self._news.clear()
+            await self._looked_at.wait()
+            next_s = time.monotonic() + _PICTURE_S
             if written != self._desk.written:
                 written = self._desk.written
                 self._tell("log", messages.log(self._desk.lines(), time.monotonic()))
             seen = self._desk.newest
-            if seen is None or not any(viewer.is_free for viewer in self._viewers):
+            if seen is None or not any(viewer.wants(seen) for viewer in self._viewers):
+                await asyncio.sleep(_LOOK_S)
                 continue
-            next_s = time.monotonic() + _PICTURE_S
             if self._picture is None or self._picture.seen is not seen:
                 self._picture = Picture(seen, await self._aside(messages.picture, seen))
             for viewer in self._viewers:
-                if viewer.is_free:
+                if viewer.wants(seen):
                     viewer.show(self._picture)
-            await asyncio.sleep(next_s - time.monotonic())
+            await asyncio.sleep(max(_LOOK_S, next_s - time.monotonic()))
 
     async def _send_numbers(self) -> None:
         """Rates and ages twice a second, and at once when the result becomes stale or fresh."""

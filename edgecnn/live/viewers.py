@@ -52,10 +52,10 @@ class Viewer:
         self._sent_s: deque[float] = deque()
         self._work = asyncio.Event()
 
-    @property
-    def is_free(self) -> bool:
-        """Whether a picture would be sent at once."""
-        return self.is_looking and self._picture is None and len(self._sent_s) < _ON_THE_WAY
+    def wants(self, seen: Seen) -> bool:
+        """Whether a picture of this would be new to it, and would be sent at once."""
+        is_free = self.is_looking and self._picture is None and len(self._sent_s) < _ON_THE_WAY
+        return is_free and (self._last is None or self._last.seen is not seen)
 
     def tell(self, kind: str, text: str) -> None:
         """Have a text sent; one of the same kind that still waits is forgotten."""
@@ -63,10 +63,9 @@ class Viewer:
         self._work.set()
 
     def show(self, picture: Picture) -> None:
-        """Have a picture sent, unless it was the last one."""
-        if picture is not self._last:
-            self._picture = self._last = picture
-            self._work.set()
+        """Have a picture sent."""
+        self._picture = self._last = picture
+        self._work.set()
 
     def acknowledge(self) -> None:
         """The oldest picture on its way is drawn."""

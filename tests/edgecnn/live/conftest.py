@@ -1,72 +1,22 @@
-"""A real Chromium, driven by its DevTools protocol, and things to show it."""
+"""A real Chromium, driven by its DevTools protocol, for the tests of the page."""
 
 import asyncio
 import base64
+import importlib.util
 import json
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from edgecnn.results import Boxes
-from edgecnn.runtime.frames import Frame
-from edgecnn.runtime.model import Timings
-from edgecnn.runtime.seen import Seen
-
-STATISTICS = {
-    "seconds": 12.5,
-    "captured": 375,
-    "dropped": 12,
-    "results": 363,
-    "restarts": {"source": 1, "interpreter": 0},
-    "fps": {"captured": 30.0, "results": 29.1},
-    "stages_ms": {
-        "invoke": {"p50": 12.1, "p90": 13.0, "p99": 15.2, "max": 18.0, "n": 363},
-        "delay": {"p50": 21.1, "p90": 24.0, "p99": 29.2, "max": 33.0, "n": 363},
-    },
-    "max_age_ms": None,
-}
-
-
-class Numbers:
-    """Statistics as the page reads them."""
-
-    def __init__(self, **changed):
-        self.told = {**STATISTICS, **changed}
-
-    def as_dict(self):
-        return self.told
-
-
-def striped(size_wh=(320, 240)):
-    """Left half red, right half blue."""
-    image = np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
-    image[:, : size_wh[0] // 2] = (40, 40, 220)
-    image[:, size_wh[0] // 2 :] = (220, 60, 30)
-    return image
-
-
-def seen_now(
-    result=None, *, image=None, index=0, delay_ms=20.0, tracks=None, events=(), labels=("ball", "cone")
-):
-    """Something seen that was captured `delay_ms` ago."""
-    if result is None:
-        result = Boxes([[20, 30, 120, 130], [180, 60, 300, 200]], [0.9, 0.4], [0, 1], labels)
-    now = time.monotonic()
-    frame = Frame(striped() if image is None else image, index, now - delay_ms / 1e3, f"drawn#{index}")
-    task = "detection" if isinstance(result, Boxes) else "classification"
-    return Seen(frame, task, result, Timings(1.0, 12.0, 0.5), now, tracks, events)
-
-
-def until(true, *, seconds=10.0):
-    """Wait until something is so; what it was in the end."""
-    end = time.monotonic() + seconds
-    while not (found := true()) and time.monotonic() < end:
-        time.sleep(0.02)
-    return found
+if "staged" not in sys.modules:  # tests have no packages: `from staged import ...` finds it here
+    _found = importlib.util.spec_from_file_location("staged", Path(__file__).with_name("staged.py"))
+    sys.modules["staged"] = importlib.util.module_from_spec(_found)
+    _found.loader.exec_module(sys.modules["staged"])
+from staged import until
 
 
 class Tab:
@@ -96,7 +46,9 @@ class Tab:
             self.complaints.append(json.dumps(told["args"]))
 
     def open(self, url):
+        """Go to a page, and wait until it is there."""
         self.command("Page.navigate", url=url)
+        self.until("document.readyState === 'complete' && location.protocol === 'http:'")
 
     def does(self, script):
         """What an expression (or a promise) gives."""
@@ -105,7 +57,11 @@ class Tab:
         return told["result"].get("value")
 
     def until(self, script, seconds=15.0):
-        assert until(lambda: self.does(script), seconds=seconds), f"never true: {script}"
+        """Wait until an expression is true; on the way to a page there is no document yet."""
+        asked = {"expression": f"Boolean(document.documentElement && ({script}))", "returnByValue": True}
+        assert until(
+            lambda: self.command("Runtime.evaluate", **asked)["result"].get("value") is True, seconds=seconds
+        ), f"never true: {script}"
 
     def save_downloads(self, folder):
         self._chromium.command(
