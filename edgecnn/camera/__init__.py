@@ -22,15 +22,14 @@ from edgecnn.camera.sinks import Sinks
 from edgecnn.errors import DataError
 from edgecnn.runtime.environment import environment
 from edgecnn.runtime.eyes import Eyes
-from edgecnn.runtime.model import load
 from edgecnn.runtime.notice import Notice
 from edgecnn.runtime.overlay import Overlay
 from edgecnn.runtime.places import Line, Zone
+from edgecnn.runtime.reader import Patience
 from edgecnn.runtime.seen import Seen
 from edgecnn.runtime.sources.source import Source
 from edgecnn.runtime.statistics import Statistics
-from edgecnn.tasks.detection.settings import settings
-from edgecnn.watching import open_source
+from edgecnn.watching import open_source, watch
 
 __all__ = ["Outputs", "Report", "camera"]
 
@@ -63,6 +62,8 @@ def camera(
     lines: Sequence[Line] = (),
     max_age_ms: float | None = None,
     fps_cap: float | None = None,
+    patience: Patience | None = None,
+    hang_s: float = 10.0,
     threads: int | Literal["auto"] = "auto",
     **loading: Any,
 ) -> Report:
@@ -87,6 +88,8 @@ def camera(
         lines: likewise, for who crosses them.
         max_age_ms: the age from which a result is STALE.
         fps_cap: at most so many results a second.
+        patience: how long the source is waited for, and when it counts as frozen.
+        hang_s: seconds that one inference may take before the interpreter is replaced.
         threads: of the interpreter; "auto" tries what is fastest.
         loading: everything else that `edgecnn.load` takes.
 
@@ -110,23 +113,19 @@ def camera(
         open_source, source, size_wh=camera_wh, fps=camera_fps, paced=paced
     )  # fmt: skip
     opening = _Opening(opener)
-    loader = partial(load, model, threads=threads, **loading)
     with ExitStack() as stack:
-        loaded = loader()
-        delegation, backend = loaded.delegation(), loaded.backend
-        threshold = settings(loaded.card).threshold if loaded.card.task == "detection" else None
-        try:
-            eyes = Eyes(
-                loaded, opening, loading=loader, every_frame=every_frame, track=track, zones=zones,
-                lines=lines, max_age_ms=max_age_ms, fps_cap=fps_cap, on_notice=notices.put,
-            )  # fmt: skip
-        except BaseException:
-            loaded.close()
-            raise
-        stack.enter_context(eyes)
+        eyes = stack.enter_context(
+            watch(
+                model, opening, every_frame=every_frame, track=track, zones=zones, lines=lines,
+                max_age_ms=max_age_ms, fps_cap=fps_cap, patience=patience, hang_s=hang_s,
+                on_notice=notices.put, threads=threads, **loading,
+            )
+        )  # fmt: skip
+        delegation, backend, threshold = eyes.delegation(), eyes.backend, eyes.threshold
         outlets = opened(
-            outputs, eyes, threshold=threshold, live=opening.live, fps=opening.rate, zones=zones, lines=lines
-        )
+            outputs, eyes, threshold=threshold, live=opening.live, fps=opening.rate, zones=zones, lines=lines,
+            tell=notices.put,
+        )  # fmt: skip
         sinks = Sinks(outlets, on_notice=on_notice)
         stack.enter_context(sinks)
         on_start(eyes, sinks.places)

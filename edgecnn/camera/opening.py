@@ -1,13 +1,15 @@
 """Each kind of output, opened. A mistake in what was asked for is an error here, before anything is seen."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from edgecnn.camera.outputs import Moment, Outputs, Sink
+from edgecnn.errors import CameraError
 from edgecnn.runtime.eyes import Eyes
 from edgecnn.runtime.hard_cases import HardCases
 from edgecnn.runtime.jsonl import JsonLines, record
+from edgecnn.runtime.notice import Notice
 from edgecnn.runtime.places import Line, Zone
 from edgecnn.runtime.recording import Recording
 from edgecnn.runtime.window import Window
@@ -25,6 +27,7 @@ def opened(
     fps: float | None,
     zones: Sequence[Zone] = (),
     lines: Sequence[Line] = (),
+    tell: Callable[[Notice], object],
 ) -> Iterator[Sink]:
     """Open each output that is asked for, when it is asked for here.
 
@@ -36,6 +39,7 @@ def opened(
         fps: what the source announces.
         zones: drawn.
         lines: likewise.
+        tell: told what happens to an output between results, from any thread.
 
     Raises:
         CameraError: there is no screen.
@@ -52,7 +56,7 @@ def opened(
     if outputs.hard_cases is not None:
         yield _hard_cases(outputs.hard_cases, eyes.card.task, shown)
     if outputs.mqtt is not None:
-        yield _broker(outputs.mqtt)
+        yield _broker(outputs.mqtt, tell)
     if outputs.live is not None:
         yield _page(outputs.live, outputs.token, eyes, shown, {"zones": zones, "lines": lines})
     if outputs.show:
@@ -89,17 +93,25 @@ def _hard_cases(folder: Path, task: str, shown: Mapping[str, float | None]) -> S
     return Sink("record-low-confidence", see=look, files=lambda: (folder,) if cases.kept else ())
 
 
-def _broker(url: str) -> Sink:
+def _broker(url: str, tell: Callable[[Notice], object]) -> Sink:
     from edgecnn.live.mqtt import Broker  # an extra
 
-    broker = Broker(url)
+    broker = Broker(url, on_notice=tell)
 
     def publish(moment: Moment) -> None:
         broker.publish(moment.seen)
         for event in moment.seen.events:
             broker.publish(event)
 
-    return Sink("mqtt", see=publish, close=broker.close)
+    def close() -> None:
+        broker.close()
+        left = broker.delivery()
+        if left.dropped or left.waiting:
+            raise CameraError(
+                f"mqtt: {left.delivered} messages arrived, {left.dropped + left.waiting} did not"
+            )
+
+    return Sink("mqtt", see=publish, close=close)
 
 
 def _page(

@@ -29,6 +29,7 @@ from edgecnn.runtime.seen import STALE, Seen, Stale
 from edgecnn.runtime.sources.source import Clock, Source
 from edgecnn.runtime.statistics import Statistics
 from edgecnn.runtime.zones import Line, Zone
+from edgecnn.tasks.detection.settings import settings
 
 if TYPE_CHECKING:
     from edgecnn.runtime.following import Following
@@ -199,6 +200,13 @@ class Eyes:
     def card(self) -> Card:
         """What the model's numbers mean."""
         return self._inference.model.card
+
+    @property
+    def threshold(self) -> float | None:
+        """The least score of a box that is given; None where the model finds no boxes."""
+        if self._following is not None:
+            return self._following.threshold
+        return settings(self.card).threshold if self.card.task == "detection" else None
 
     @property
     def model(self) -> Model:

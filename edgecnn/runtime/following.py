@@ -29,6 +29,7 @@ class Following:
 
     Attributes:
         threshold: least score of a box that is shown, and with which a track begins.
+        trouble: why there are no events now, such as a zone outside frames of a new size; else None.
     """
 
     def __init__(self, card: Card, *, zones: Sequence[Zone] = (), lines: Sequence[Line] = ()) -> None:
@@ -41,10 +42,11 @@ class Following:
             raise DataError(f"{card.name} is for {card.task}: only a detector's boxes can be tracked")
         self.threshold = settings(card).threshold
         self._card = card
-        self._tracker = self._new_tracker()
+        self._tracker = Tracker(high=self.threshold, low=self._low)
         self._zones = Zones(zones, lines)
         self._has_places = bool(zones or lines)
         self._time_s = -float("inf")
+        self.trouble: str | None = None
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -52,14 +54,14 @@ class Following:
         return {"threshold": self._low}
 
     def adjust(self, **options: Any) -> dict[str, Any]:
-        """Change the threshold of what is shown, which begins anew; all other options are the model's.
+        """Change the threshold of what is shown; all other options are the model's. Tracks go on.
 
         Returns:
             The options under which the model is to be asked from now on.
         """
         if "threshold" in options:
             self.threshold = float(options["threshold"])
-            self._tracker = self._new_tracker()
+            self._tracker.adjust(high=self.threshold, low=self._low)
         return {**options, **self.asked}
 
     def follow(self, frame: Frame, result: Result) -> tuple[Boxes, Tracks, tuple[Event, ...]]:
@@ -74,17 +76,22 @@ class Following:
         # frames of one folder, or of a camera with a coarse clock, may carry one and the same time
         self._time_s = max(frame.time_s, self._time_s + _SOON_S)
         tracks = self._tracker.update(result, self._time_s)
-        events: tuple[Event, ...] = ()
-        if self._has_places:
+        return self._shown(result), tracks, self._events(tracks, frame)
+
+    def _events(self, tracks: Tracks, frame: Frame) -> tuple[Event, ...]:
+        if not self._has_places:
+            return ()
+        try:
             events = self._zones.update(tracks, (frame.image.shape[1], frame.image.shape[0]))
-        return self._shown(result), tracks, events
+        except DataError as error:
+            self.trouble = str(error)
+            return ()
+        self.trouble = None
+        return events
 
     @property
     def _low(self) -> float:
         return min(_LOW, self.threshold / 2)
-
-    def _new_tracker(self) -> Tracker:
-        return Tracker(high=self.threshold, low=self._low)
 
     def _shown(self, boxes: Boxes) -> Boxes:
         keep = np.flatnonzero(boxes.score >= np.float32(self.threshold))

@@ -95,6 +95,7 @@ class Inference:
         self._options: dict[str, Any] = {}
         self._adjusted: dict[str, Any] | None = None  # those that the present model has
         self._failures = 0
+        self._trouble: str | None = None
 
     def prepared(self, frame: Frame) -> _Prepared | None:
         """The frame's tensor, if its turn is about to come; called by the thread that reads the frames.
@@ -229,6 +230,7 @@ class Inference:
             result, tracks, events = self._following.follow(frame, result)
             done_s = time.monotonic()
             self.stages["track"].add((done_s - start) * 1e3)
+            self._tell_trouble(self._following.trouble)
             seen = Seen(frame, task, result, timings, done_s, tracks, events)
         for stage, ms in (
             ("wait", (begun_s - frame.time_s) * 1e3),
@@ -241,6 +243,12 @@ class Inference:
         self.results += 1
         self.pace.add(seen.done_s)
         self._give(seen)
+
+    def _tell_trouble(self, trouble: str | None) -> None:
+        """Tell that there are no events, and why, once."""
+        if trouble is not None and trouble != self._trouble:
+            self._say("failed", f"{trouble} Until then there are no events.")
+        self._trouble = trouble
 
     def _is_useful_after(self, error: ModelError, shift: int) -> bool:
         """Tell that a frame failed; False where the model is to be loaded again. Raises what has no end."""

@@ -80,3 +80,22 @@ def test_a_crossing_is_told_once():
         left = 40 + 3 * number
         told += following.follow(frame(number), boxes((left, 40, left + 20, 60, 0.9)))[2]
     assert [(event.kind, event.name, event.label) for event in told] == [("cross", "gate", "ball")]
+
+
+def test_a_zone_outside_the_frame_is_a_trouble_that_passes():
+    following = Following(CARD, lines=[Line("gate", (100, 0), (100, 100))])
+    small = Frame(np.zeros((40, 50, 3), np.uint8), 0, 10.0, "f")
+    shown, _, events = following.follow(small, boxes((10, 10, 30, 30, 0.9)))
+    assert (len(shown), events) == (1, ())
+    assert "gate" in following.trouble
+    following.follow(frame(1), boxes((10, 10, 30, 30, 0.9)))
+    assert following.trouble is None
+
+
+def test_a_new_threshold_keeps_the_numbers():
+    following = Following(CARD)
+    for number in range(3):
+        _, before, _ = following.follow(frame(number), boxes((10, 10, 30, 30, 0.9)))
+    following.adjust(threshold=0.3)
+    _, after, _ = following.follow(frame(3), boxes((10, 10, 30, 30, 0.9)))
+    assert after.track_id.tolist() == before.track_id.tolist()
