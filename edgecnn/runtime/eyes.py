@@ -104,7 +104,7 @@ class Eyes:
         self._on_notice, self._on_stale, self._on_fresh = on_notice, on_stale, on_fresh
         self._closing = threading.Event()
         self._bug: BaseException | None = None  # what one of the caller's functions raised
-        self._is_fresh = False
+        self._is_fresh = self._was_fresh = False
         self._start_s = time.monotonic()
         self._inference = Inference(
             model,
@@ -329,10 +329,11 @@ class Eyes:
         called = self._on_fresh if is_fresh else self._on_stale
         if called is not None:
             called()  # first the robot, then the words
-        if is_fresh:
-            self._on_notice(Notice("fresh", f"{self.source_name}: results are young enough again"))
-        else:
+        if not is_fresh:
             self._on_notice(Notice("stale", f"{self.source_name}: no result younger than {limit_ms:g} ms"))
+        elif self._was_fresh:  # the first result of all is no news
+            self._on_notice(Notice("fresh", f"{self.source_name}: results are young enough again"))
+        self._was_fresh = True
 
 
 def _with_events(older: Seen, newer: Seen) -> Seen:
