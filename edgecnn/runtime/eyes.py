@@ -25,6 +25,7 @@ from edgecnn.runtime.interpreter import Backend, Delegation
 from edgecnn.runtime.model import Model
 from edgecnn.runtime.notice import Notice
 from edgecnn.runtime.reader import Patience, Reader
+from edgecnn.runtime.safe_state import SafeState
 from edgecnn.runtime.seen import STALE, Seen, Stale
 from edgecnn.runtime.sources.source import Clock, Source
 from edgecnn.runtime.statistics import Statistics
@@ -101,10 +102,8 @@ class Eyes:
         self._for_callback: Handover[Seen] | None = (
             Handover(every=every_frame, joined=_with_events) if on_seen else None
         )
-        self._on_notice, self._on_stale, self._on_fresh = on_notice, on_stale, on_fresh
         self._closing = threading.Event()
         self._bug: BaseException | None = None  # what one of the caller's functions raised
-        self._is_fresh = self._was_fresh = False
         self._start_s = time.monotonic()
         self._inference = Inference(
             model,
@@ -123,6 +122,11 @@ class Eyes:
             arrived=self._inference.prepared,
         )
         self.source_name = self._reader.name
+        self._safe_state: SafeState | None = None
+        if max_age_ms is not None:
+            self._safe_state = SafeState(
+                max_age_ms, name=self.source_name, on_stale=on_stale, on_fresh=on_fresh, on_notice=on_notice
+            )
         self._inference.start(self._reader)
         self._threads = [threading.Thread(target=self._watch_over, name="edgecnn-watchdog", daemon=True)]
         if on_seen is not None and self._for_callback is not None:
@@ -316,24 +320,8 @@ class Eyes:
             self._inference.check(now)
             if self._inference.ended and not self._results.finished:
                 self._finish()
-            if self.max_age_ms is not None:
-                self._look_at_age(self.max_age_ms)
-
-    def _look_at_age(self, limit_ms: float) -> None:
-        """Tell when the newest result becomes too old, and when there is a young one again."""
-        seen = self._newest
-        is_fresh = seen is not None and seen.age_ms <= limit_ms
-        if is_fresh == self._is_fresh:
-            return
-        self._is_fresh = is_fresh
-        called = self._on_fresh if is_fresh else self._on_stale
-        if called is not None:
-            called()  # first the robot, then the words
-        if not is_fresh:
-            self._on_notice(Notice("stale", f"{self.source_name}: no result younger than {limit_ms:g} ms"))
-        elif self._was_fresh:  # the first result of all is no news
-            self._on_notice(Notice("fresh", f"{self.source_name}: results are young enough again"))
-        self._was_fresh = True
+            if self._safe_state is not None:
+                self._safe_state.look(self._newest)
 
 
 def _with_events(older: Seen, newer: Seen) -> Seen:
