@@ -7,7 +7,8 @@ middle half. MediaPipe gets its frames as RGB, and is not charged for turning a 
 
     defaults     MediaPipe as it comes; edgecnn with threads="auto", as `edgecnn camera` runs. Beside it
                  edgecnn.load(path), which takes one thread.
-    one thread   both on one processor core (their Python API sets no threads).
+    one thread   both on one processor core (their Python API sets no threads). Beside it processor time, all
+                 threads of the process together: what else the machine does counts less there.
 
 Start: from the start of a fresh process to its first result on a JPEG file, each with its own reader;
 processes alternate. Memory is the peak of such a process (VmHWM).
@@ -25,7 +26,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median, quantiles
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 BARS = {"defaults": 1.8, "one thread": 1.10, "start": 3.0, "memory": 1 / 0.6}
@@ -109,10 +110,10 @@ def work(side: str, model: str, image: str, threads: str, core: str) -> None:
         once()  # warms the caches that the other side has filled
         times = []
         for _ in range(int(line)):
-            start = perf_counter()
+            start, used = perf_counter(), process_time()
             once()
-            times.append((perf_counter() - start) * 1e3)
-        print(json.dumps(times), flush=True)
+            times.append(((perf_counter() - start) * 1e3, (process_time() - used) * 1e3))
+        print(json.dumps([median(part) for part in zip(*times, strict=True)]), flush=True)
 
 
 class Side:
@@ -129,10 +130,11 @@ class Side:
         )
         self._line()
 
-    def turn(self, frames: int) -> float:
-        """The median of some frames, ms."""
+    def turn(self, frames: int) -> tuple[float, float]:
+        """The median of some frames, ms on the clock and of processor time."""
         print(frames, file=self.process.stdin, flush=True)
-        return median(json.loads(self._line()))
+        wall, processor = json.loads(self._line())
+        return wall, processor
 
     def close(self) -> None:
         """End it."""
@@ -147,9 +149,9 @@ class Side:
         return line
 
 
-def in_turns(sides: Mapping[str, Side], turns: int, frames: int) -> dict[str, list[float]]:
-    """Milliseconds of every turn."""
-    times: dict[str, list[float]] = {name: [] for name in sides}
+def in_turns(sides: Mapping[str, Side], turns: int, frames: int) -> dict[str, list[tuple[float, float]]]:
+    """Milliseconds of every turn, see `Side.turn`."""
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
     for number in range(turns):
         # who comes first changes: a processor that slows down slows both
         for name in list(sides) if number % 2 else reversed(list(sides)):
@@ -209,7 +211,9 @@ def per_frame(given: argparse.Namespace, environment: Mapping[str, str]) -> list
             side.close()
         for one in mine:
             what = "one thread" if pinned else "defaults" if one == "auto" else "defaults, edgecnn.load(path)"
-            rows.append(row(what, times["peer"], times[one], "ms", BARS.get(what)))
+            (theirs, of_them), (mine_, of_mine) = (zip(*times[name], strict=True) for name in ("peer", one))
+            rows.append(row(what, theirs, mine_, "ms", BARS.get(what)))
+            rows.append(row(f"{what}, processor time", of_them, of_mine, "ms", None))
     return rows
 
 
