@@ -93,6 +93,7 @@ class Robot:
     def __init__(self, command: Any, turned_at: Callable[[float], float]) -> None:
         self._command, self._turned_at = command, turned_at
         self._lock = Lock()
+        self._halted = False
         self.told_to_stand_s = inf
 
     def drive(self, motion: Motion) -> None:
@@ -101,6 +102,8 @@ class Robot:
         wheels = np.array([motion.speed - aside, motion.speed + aside]) / WHEEL
         wheels /= max(1.0, float(np.abs(wheels).max()) / FASTEST)
         with self._lock:
+            if self._halted:
+                return
             self._command[:] = wheels.tolist()
             if wheels.any():
                 self.told_to_stand_s = inf
@@ -110,6 +113,21 @@ class Robot:
         with self._lock:
             self._command[:] = 0.0, 0.0
             self.told_to_stand_s = min(self.told_to_stand_s, time.monotonic())
+
+    def halt(self) -> None:
+        """Stand, and drive no more until released.
+
+        A loop may have looked at a result that was still young, and drive by it a moment after the watchdog
+        has found it too old: a mere stop would be undone.
+        """
+        with self._lock:
+            self._halted = True
+        self.stop()
+
+    def release(self) -> None:
+        """Drive again when told to."""
+        with self._lock:
+            self._halted = False
 
     def turned(self, since_s: float, until_s: float) -> float:
         """How far it has turned to the left in that time, by what its wheels say; radians."""

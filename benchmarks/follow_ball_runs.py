@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from math import cos
+from math import cos, inf
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -28,6 +28,7 @@ from edgecnn.runtime.reader import Patience
 from edgecnn.runtime.seen import Seen
 
 HZ: Final = 50
+SETTLE_S: Final = 4.0
 Use = Literal["as seen", "predicted", "own turning known", "the truth"]
 USES: Final[tuple[Use, ...]] = ("as seen", "predicted", "own turning known")
 """Of a box: as it is; where the tracker says that it is now, if box and robot go on as they did; the same,
@@ -39,7 +40,7 @@ _BEFORE_S: Final = 0.15
 """The robot's own turning is taken over so long: about what the tracker's speed is taken over."""
 _STILL_M_S, _STILL_RAD_S = 0.02, 0.05
 _FREEZE_S: Final = 0.3
-"""After so long without a new picture, frames no longer count, whatever time they carry."""
+"""After so long without a new picture, frames no longer count."""
 
 
 @dataclass(frozen=True)
@@ -132,22 +133,22 @@ class Stage:
                 source=lambda: SimulatedCamera(self.world, delay_ms=delay_ms),
                 track=True,
                 max_age_ms=max_age_ms,
-                on_stale=self.robot.stop,
+                on_stale=self.robot.halt,
+                on_fresh=self.robot.release,
                 patience=Patience(freeze_s=_FREEZE_S),
             ) as eyes:
                 yield eyes
+        self.robot.release()
         self.robot.stop()
 
 
-def follow(
-    stage: Stage, use: Use, *, delay_ms: float, seconds: float, slow_ms: float = 0.0, settle_s: float = 4.0
-) -> dict[str, Any]:
+def follow(stage: Stage, use: Use, *, delay_ms: float, seconds: float, slow_ms: float = 0) -> dict[str, Any]:
     """How well the ball is followed when all that is seen comes `delay_ms` later."""
     pilot, ages = Pilot(), []
     gate = Gate(slow_ms / 1e3) if slow_ms else None
     with stage.eyes(delay_ms=delay_ms, max_age_ms=delay_ms + 2 * slow_ms + 250, gate=gate) as eyes:
         stage.place(0.0)
-        begin_s = time.monotonic() + settle_s
+        begin_s = time.monotonic() + SETTLE_S
         rate = edgecnn.Rate(HZ)
         for tick in rate:
             if tick.time_s > begin_s + seconds:
@@ -182,7 +183,7 @@ def follow_naively(stage: Stage, *, seconds: float, slow_ms: float, waiting: int
         stage.place(0.0)
         reader = threading.Thread(target=read, daemon=True)
         reader.start()
-        begin_s = time.monotonic() + 4.0
+        begin_s = time.monotonic() + SETTLE_S
         while (now := time.monotonic()) < begin_s + seconds:
             frame = frames.get(timeout=5)
             result = model.answer(*model.prepare(frame.image))[0]
@@ -227,7 +228,7 @@ def freeze(stage: Stage, how: str, *, trials: int, max_age_ms: float = 150.0) ->
             _follow_for(stage, eyes, pilot, promise_ms / 1e3 + 1.0)
             told_s, log = stage.robot.told_to_stand_s, stage.world.log(frozen_s, time.monotonic())
             thaw()
-            speeds.append(float(log["speed"][0]))
+            speeds.append(abs(float(log["speed"][0])))
             told_ms.append((told_s - frozen_s) * 1e3)
             moving = (np.abs(log["speed"]) > _STILL_M_S) | (np.abs(log["turning"]) > _STILL_RAD_S)
             still_ms.append(_since(frozen_s, log["time_s"], moving))
@@ -261,7 +262,8 @@ def _follow_until(stage: Stage, eyes: Eyes, pilot: Pilot, done: Callable[[dict[s
     for tick in edgecnn.Rate(HZ):
         stage.turn(eyes, pilot, "as seen")
         log = stage.world.log(tick.time_s - 0.3, tick.time_s)
-        if tick.time_s > start_s + 2 and len(log["time_s"]) and done(log):
+        drives = len(log["time_s"]) and stage.robot.told_to_stand_s == inf
+        if tick.time_s > start_s + 2 and drives and done(log):
             return
         if tick.time_s > start_s + 60:
             raise RuntimeError("the robot does not follow the ball")

@@ -100,7 +100,8 @@ def test_a_wheel_that_cannot_turn_so_fast_slows_the_other_in_proportion():
 def test_the_ball_never_goes_faster_or_farther_than_said():
     from follow_ball_world import ball_path
 
-    places = np.array([ball_path(5, fastest_m_s=0.5, reach=1.5)(0.02 * step) for step in range(5000)])
+    path = ball_path(5, fastest_m_s=0.5, reach=1.5)
+    places = np.array([path(0.02 * step) for step in range(5000)])
     speed = np.linalg.norm(np.diff(places, axis=0), axis=1) / 0.02
     assert speed.max() <= 0.51
     assert np.abs(places).max() <= 1.5
@@ -152,3 +153,21 @@ def test_a_camera_whose_process_is_gone_is_an_error():
     world.camera_lives = False
     with pytest.raises(CameraError, match="gone"):
         next(camera)
+
+
+def test_a_halted_robot_stands_whatever_it_is_told_until_it_is_released():
+    from follow_ball_control import Motion, Robot
+
+    command = [0.0, 0.0]
+    robot = Robot(command, lambda time_s: 0.0)
+    robot.drive(Motion(0.3, 0.0))
+    assert robot.told_to_stand_s == float("inf")
+    robot.halt()
+    since_s = robot.told_to_stand_s
+    robot.drive(Motion(0.3, 0.0))
+    robot.stop()
+    assert list(command) == [0, 0]
+    assert robot.told_to_stand_s == since_s <= time.monotonic()
+    robot.release()
+    robot.drive(Motion(0.3, 0.0))
+    assert min(command) > 0
