@@ -228,7 +228,9 @@ function drawGraph() {
   const style = getComputedStyle(document.documentElement);
   const ink = (name) => style.getPropertyValue(`--${name}`).trim();
   const limit = numbers.statistics.max_age_ms ?? null;
-  const worst = Math.max(...numbers.oldest_ms.map((value) => value ?? 0), limit ?? 0, 1);
+  const oldest = Math.max(...numbers.oldest_ms.map((value) => value ?? 0), 1);
+  const limitFits = limit !== null && limit <= 5 * oldest; // one far above would press the ages to the floor
+  const worst = limitFits ? Math.max(oldest, limit) : oldest;
   const step = niceStep(worst * 1.08);
   const highest = Math.ceil((worst * 1.08) / step) * step;
   const area = { left: 38, right: width - 2, top: 8, bottom: height - 20 };
@@ -275,7 +277,7 @@ function drawGraph() {
   }
   rule(pen, area, y, numbers.p50_ms, ink("accent"), [2, 3]);
   rule(pen, area, y, numbers.p99_ms, ink("p99"), [2, 3]);
-  rule(pen, area, y, limit, ink("bad"), []);
+  if (limitFits) rule(pen, area, y, limit, ink("bad"), []);
   canvas.setAttribute(
     "aria-label",
     `Age over the last minute: half of the results up to ${ms(numbers.p50_ms)}, 99 of 100 up to ${ms(numbers.p99_ms)}`,
