@@ -22,10 +22,10 @@ from follow_ball_world import FOCAL_PX, VIEW, ball_path
 import edgecnn
 from edgecnn.image import Image
 from edgecnn.results import Boxes
-from edgecnn.runtime.eyes import TICK_S, Eyes
 from edgecnn.runtime.model import Model, load
-from edgecnn.runtime.reader import Patience
 from edgecnn.runtime.seen import Seen
+from edgecnn.runtime.watch.eyes import TICK_S, Eyes
+from edgecnn.runtime.watch.reader import Patience
 
 HZ: Final = 50
 SETTLE_S: Final = 4.0

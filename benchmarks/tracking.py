@@ -3,7 +3,7 @@
 The truth of each frame is spoiled as a detector would: boxes shake, some are missing, some are false, some
 have a low score. Then two trackers follow them at 30, 10 and 5 frames a second:
 
-    edgecnn   edgecnn.runtime.track.Tracker with its defaults
+    edgecnn   edgecnn.runtime.tracking.track.Tracker with its defaults
     greedy    the box that overlaps a thing's last place most goes on with it; no motion (after Bochinski et
               al., "High-Speed Tracking-by-Detection Without Using Image Information", 2017), with the same
               waiting time and the same number of boxes before a track is shown
@@ -26,8 +26,8 @@ import numpy as np
 
 from edgecnn.data.drawn.video import drawn_video
 from edgecnn.results import Array, Boxes
-from edgecnn.runtime.assignment import assign
-from edgecnn.runtime.track import Tracker
+from edgecnn.runtime.tracking.assignment import assign
+from edgecnn.runtime.tracking.track import Tracker
 from edgecnn.tasks.boxes import iou
 
 FPS = 30
@@ -178,8 +178,8 @@ def judge(moments: Sequence[Moment], answers: Sequence[Answer], least: float = 0
     rows = {number: i for i, number in enumerate(sorted({pair[0] for pair in together}))}
     columns = {track: i for i, track in enumerate(sorted({pair[1] for pair in together}))}
     counts = np.zeros((len(rows), len(columns)))
-    for (number, track), count in together.items():
-        counts[rows[number], columns[track]] = count
+    for (number, track), frames in together.items():
+        counts[rows[number], columns[track]] = frames
     identified = sum(counts[pair] for pair in assign(counts))
     mota = 1 - (missed + false + switches) / max(1, truths)
     return Verdict(2 * identified / max(1, truths + said), mota, switches, missed, false, truths)

@@ -35,14 +35,14 @@ if TYPE_CHECKING:
     from edgecnn.runtime.frames import Frame, frames
     from edgecnn.runtime.loop import run
     from edgecnn.runtime.model import Model, load
-    from edgecnn.runtime.notice import Notice
-    from edgecnn.runtime.rate import Rate
-    from edgecnn.runtime.reader import Patience
     from edgecnn.runtime.seen import STALE, Seen
     from edgecnn.runtime.selftest import selftest
-    from edgecnn.runtime.track import Tracker
-    from edgecnn.runtime.tracks import Tracks
-    from edgecnn.runtime.zones import Line, Zone
+    from edgecnn.runtime.tracking.track import Tracker
+    from edgecnn.runtime.tracking.tracks import Tracks
+    from edgecnn.runtime.tracking.zones import Line, Zone
+    from edgecnn.runtime.watch.notice import Notice
+    from edgecnn.runtime.watch.rate import Rate
+    from edgecnn.runtime.watch.reader import Patience
     from edgecnn.training.fit import train
     from edgecnn.training.recipe import Recipe
     from edgecnn.watching import open_source, watch
@@ -61,24 +61,24 @@ _HOME = {
     "Embedding": "edgecnn.results",
     "Frame": "edgecnn.runtime.frames",
     "InputSpec": "edgecnn.card",
-    "Line": "edgecnn.runtime.zones",
+    "Line": "edgecnn.runtime.tracking.zones",
     "Mask": "edgecnn.results",
     "MissingExtra": "edgecnn.errors",
     "Model": "edgecnn.runtime.model",
     "ModelError": "edgecnn.errors",
     "NotCertified": "edgecnn.errors",
-    "Notice": "edgecnn.runtime.notice",
-    "Patience": "edgecnn.runtime.reader",
-    "Rate": "edgecnn.runtime.rate",
+    "Notice": "edgecnn.runtime.watch.notice",
+    "Patience": "edgecnn.runtime.watch.reader",
+    "Rate": "edgecnn.runtime.watch.rate",
     "Recipe": "edgecnn.training.recipe",
     "STALE": "edgecnn.runtime.seen",
     "Seen": "edgecnn.runtime.seen",
     "TargetError": "edgecnn.errors",
-    "Tracker": "edgecnn.runtime.track",
-    "Tracks": "edgecnn.runtime.tracks",
+    "Tracker": "edgecnn.runtime.tracking.track",
+    "Tracks": "edgecnn.runtime.tracking.tracks",
     "TrainingError": "edgecnn.errors",
     "Values": "edgecnn.results",
-    "Zone": "edgecnn.runtime.zones",
+    "Zone": "edgecnn.runtime.tracking.zones",
     "audit_model": "edgecnn.auditing",
     "bench_models": "edgecnn.measure",
     "benchmark": "edgecnn.runtime.benchmark",

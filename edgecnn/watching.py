@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgecnn.runtime import sources
-from edgecnn.runtime.eyes import Eyes
 from edgecnn.runtime.model import Model, load
-from edgecnn.runtime.notice import Notice
-from edgecnn.runtime.reader import Patience
 from edgecnn.runtime.seen import Seen
 from edgecnn.runtime.sources.source import Source
-from edgecnn.runtime.zones import Line, Zone
+from edgecnn.runtime.tracking.zones import Line, Zone
+from edgecnn.runtime.watch.eyes import Eyes
+from edgecnn.runtime.watch.notice import Notice
+from edgecnn.runtime.watch.reader import Patience
 
 
 def open_source(

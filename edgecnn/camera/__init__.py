@@ -2,8 +2,8 @@
 
 report = camera("cones.tflite", 0, outputs=Outputs(save=Path("drive.mp4"), live="8080"), seconds=60)
 
-Capture and inference run in threads of their own (`edgecnn.runtime.eyes`). Everything that shows, sends or
-saves is here, in the caller's thread, and never slows them down: when results come faster, it gets the
+Capture and inference run in threads of their own (`edgecnn.runtime.watch.eyes`). Everything that shows, sends
+or saves is here, in the caller's thread, and never slows them down: when results come faster, it gets the
 newest one.
 """
 
@@ -21,14 +21,14 @@ from edgecnn.camera.report import Report
 from edgecnn.camera.sinks import Sinks
 from edgecnn.errors import DataError
 from edgecnn.runtime.environment import environment
-from edgecnn.runtime.eyes import Eyes
-from edgecnn.runtime.notice import Notice
-from edgecnn.runtime.overlay import Overlay
-from edgecnn.runtime.places import Line, Zone
-from edgecnn.runtime.reader import Patience
+from edgecnn.runtime.outputs.overlay import Overlay
 from edgecnn.runtime.seen import Seen
 from edgecnn.runtime.sources.source import Source
-from edgecnn.runtime.statistics import Statistics
+from edgecnn.runtime.tracking.places import Line, Zone
+from edgecnn.runtime.watch.eyes import Eyes
+from edgecnn.runtime.watch.notice import Notice
+from edgecnn.runtime.watch.reader import Patience
+from edgecnn.runtime.watch.statistics import Statistics
 from edgecnn.watching import open_source, watch
 
 __all__ = ["Outputs", "Report", "camera"]

@@ -6,13 +6,13 @@ from typing import Any, Final
 
 from edgecnn.camera.outputs import Moment, Outputs, Sink
 from edgecnn.errors import CameraError
-from edgecnn.runtime.eyes import Eyes
-from edgecnn.runtime.hard_cases import HardCases
-from edgecnn.runtime.jsonl import JsonLines, record
-from edgecnn.runtime.notice import Notice
-from edgecnn.runtime.places import Line, Zone
-from edgecnn.runtime.recording import Recording
-from edgecnn.runtime.window import Window
+from edgecnn.runtime.outputs.hard_cases import HardCases
+from edgecnn.runtime.outputs.jsonl import JsonLines, record
+from edgecnn.runtime.outputs.recording import Recording
+from edgecnn.runtime.outputs.window import Window
+from edgecnn.runtime.tracking.places import Line, Zone
+from edgecnn.runtime.watch.eyes import Eyes
+from edgecnn.runtime.watch.notice import Notice
 
 MOST_FPS: Final = 30.0
 """A recording of a camera has at most so many pictures a second."""

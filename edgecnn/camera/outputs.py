@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.image import Image
-from edgecnn.runtime.notice import Notice
-from edgecnn.runtime.overlay import Overlay
+from edgecnn.runtime.outputs.overlay import Overlay
 from edgecnn.runtime.seen import Seen
-from edgecnn.runtime.statistics import Statistics
+from edgecnn.runtime.watch.notice import Notice
+from edgecnn.runtime.watch.statistics import Statistics
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgecnn.runtime.interpreter import Backend, Delegation
-from edgecnn.runtime.statistics import Statistics
+from edgecnn.runtime.watch.statistics import Statistics
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from edgecnn.camera.outputs import Moment, Sink, nothing
 from edgecnn.errors import EdgecnnError
-from edgecnn.runtime.notice import Notice
+from edgecnn.runtime.watch.notice import Notice
 
 
 class Sinks:

@@ -100,7 +100,7 @@ def camera(
     """
     from edgecnn.camera import Outputs
     from edgecnn.camera import camera as watch
-    from edgecnn.runtime.places import parse_line, parse_zone
+    from edgecnn.runtime.tracking.places import parse_line, parse_zone
 
     words = said(
         labels=labels, mean=mean, std=std, color=color, fit=fit, resize=resize, task=task, size=size,
@@ -127,7 +127,7 @@ def _tell_start(eyes: Any, addresses: Any) -> None:
 
 
 def _tell_status(statistics: Any, seen: Any) -> None:
-    from edgecnn.runtime.status import status
+    from edgecnn.runtime.outputs.status import status
 
     text.progress(status(statistics, seen))
 

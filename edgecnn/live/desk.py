@@ -13,8 +13,8 @@ from typing import Any, Protocol, TypeAlias
 from edgecnn.live import messages
 from edgecnn.live.ages import Ages
 from edgecnn.live.messages import Line
-from edgecnn.runtime.notice import Notice
 from edgecnn.runtime.seen import Seen
+from edgecnn.runtime.watch.notice import Notice
 
 _LINES = 60
 """Of the log, the newest."""

@@ -18,8 +18,8 @@ from edgecnn.results import Boxes, Classes, Mask, Result, Values
 from edgecnn.runtime.seen import Seen
 
 if TYPE_CHECKING:
-    from edgecnn.runtime import zones as around
-    from edgecnn.runtime.tracks import Tracks
+    from edgecnn.runtime.tracking import zones as around
+    from edgecnn.runtime.tracking.tracks import Tracks
 
 MOST_BOXES: Final = 200
 MOST_BARS: Final = 5

@@ -20,9 +20,9 @@ from typing import Any, Final, Literal, Self
 
 from edgecnn.errors import DataError, MissingExtra
 from edgecnn.live.mqtt_address import parse
-from edgecnn.runtime.notice import Notice
 from edgecnn.runtime.seen import Seen
-from edgecnn.runtime.zones import Event
+from edgecnn.runtime.tracking.zones import Event
+from edgecnn.runtime.watch.notice import Notice
 
 _KEEPALIVE_S: Final = 10
 """A broker that is silent for half as long again is gone; until then results pile up in memory."""

@@ -17,14 +17,14 @@ from edgecnn.live import address as addresses
 from edgecnn.live import messages
 from edgecnn.live.desk import Desk, Numbers
 from edgecnn.live.door import Door
-from edgecnn.runtime.notice import Notice
 from edgecnn.runtime.seen import Seen
+from edgecnn.runtime.watch.notice import Notice
 
 if TYPE_CHECKING:
     import socket
 
     from edgecnn.live.server import Server, Settings
-    from edgecnn.runtime.zones import Line, Zone
+    from edgecnn.runtime.tracking.zones import Line, Zone
 
 _START_S = 10.0
 _STOP_S = 5.0

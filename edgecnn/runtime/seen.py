@@ -12,8 +12,8 @@ from edgecnn.runtime.model import Timings
 from edgecnn.tasks import TASKS
 
 if TYPE_CHECKING:
-    from edgecnn.runtime.tracks import Tracks
-    from edgecnn.runtime.zones import Event
+    from edgecnn.runtime.tracking.tracks import Tracks
+    from edgecnn.runtime.tracking.zones import Event
 
 
 @dataclass(frozen=True, eq=False, slots=True)

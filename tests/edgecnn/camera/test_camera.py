@@ -9,7 +9,7 @@ import pytest
 
 from edgecnn.camera import Outputs, camera
 from edgecnn.errors import CameraError, DataError, ModelError
-from edgecnn.runtime.places import Line, Zone
+from edgecnn.runtime.tracking.places import Line, Zone
 
 
 def lines(path):
@@ -99,7 +99,7 @@ def test_an_output_that_fails_is_told_of_once_and_the_others_go_on(
     def fail(recording, image, time_s):
         raise DataError("the disk is full")
 
-    monkeypatch.setattr("edgecnn.runtime.recording.Recording.write", fail)
+    monkeypatch.setattr("edgecnn.runtime.outputs.recording.Recording.write", fail)
     told = []
     outputs = Outputs(save=tmp_path / "out.mp4", json=tmp_path / "out.jsonl")
     report = camera(

@@ -116,7 +116,7 @@ def test_a_second_ctrl_c_ends_at_once(model, tmp_path):
     out = tmp_path / "seen.jsonl"
     code = (
         "import sys, time\n"
-        "import edgecnn.runtime.jsonl as jsonl\n"
+        "import edgecnn.runtime.outputs.jsonl as jsonl\n"
         "jsonl.JsonLines.close = lambda lines: time.sleep(60)\n"
         "from edgecnn.cli.app import main\n"
         "main()\n"

@@ -20,9 +20,9 @@ from edgecnn.live.mqtt_address import PASSWORD
 from edgecnn.results import Boxes
 from edgecnn.runtime.frames import Frame
 from edgecnn.runtime.model import Timings
-from edgecnn.runtime.notice import Notice
 from edgecnn.runtime.seen import Seen
-from edgecnn.runtime.zones import Event
+from edgecnn.runtime.tracking.zones import Event
+from edgecnn.runtime.watch.notice import Notice
 
 PROGRAM = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 

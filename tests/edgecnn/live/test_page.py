@@ -19,9 +19,9 @@ from staged import Numbers, seen_now, striped, until
 from edgecnn.errors import CameraError, CardError, MissingExtra
 from edgecnn.live.page import Page
 from edgecnn.results import Boxes, Classes
-from edgecnn.runtime.notice import Notice
-from edgecnn.runtime.tracks import Tracks
-from edgecnn.runtime.zones import Event, Line, Zone
+from edgecnn.runtime.tracking.tracks import Tracks
+from edgecnn.runtime.tracking.zones import Event, Line, Zone
+from edgecnn.runtime.watch.notice import Notice
 
 aiohttp = pytest.importorskip("aiohttp", reason="needs the live extra")
 

@@ -11,9 +11,9 @@ from staged import Numbers, seen_now, until
 
 from edgecnn.live.page import Page
 from edgecnn.results import Boxes, Classes
-from edgecnn.runtime.notice import Notice
-from edgecnn.runtime.tracks import Tracks
-from edgecnn.runtime.zones import Zone
+from edgecnn.runtime.tracking.tracks import Tracks
+from edgecnn.runtime.tracking.zones import Zone
+from edgecnn.runtime.watch.notice import Notice
 
 pytest.importorskip("aiohttp", reason="needs the live extra")
 
