@@ -6,7 +6,6 @@ frame was kept. A folder of them is a folder of images for whatever reads one.
 """
 
 import json
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
