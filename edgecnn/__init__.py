@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from edgecnn.runtime.model import Model, load
     from edgecnn.runtime.seen import STALE, Seen
     from edgecnn.runtime.selftest import selftest
+    from edgecnn.runtime.tracking.bearing import bearing_deg, largest
     from edgecnn.runtime.tracking.track import Tracker
     from edgecnn.runtime.tracking.tracks import Tracks
     from edgecnn.runtime.tracking.zones import Line, Zone
@@ -80,6 +81,7 @@ _HOME = {
     "Values": "edgecnn.results",
     "Zone": "edgecnn.runtime.tracking.zones",
     "audit_model": "edgecnn.auditing",
+    "bearing_deg": "edgecnn.runtime.tracking.bearing",
     "bench_models": "edgecnn.measure",
     "benchmark": "edgecnn.runtime.benchmark",
     "convert_model": "edgecnn.conversion",
@@ -89,6 +91,7 @@ _HOME = {
     "frames": "edgecnn.runtime.frames",
     "inspect_dataset": "edgecnn.data.info",
     "inspect_model": "edgecnn.inspection",
+    "largest": "edgecnn.runtime.tracking.bearing",
     "load": "edgecnn.runtime.model",
     "open_dataset": "edgecnn.data",
     "open_source": "edgecnn.watching",
@@ -133,6 +136,7 @@ __all__ = [
     "Zone",
     "__version__",
     "audit_model",
+    "bearing_deg",
     "bench_models",
     "benchmark",
     "convert_model",
@@ -142,6 +146,7 @@ __all__ = [
     "frames",
     "inspect_dataset",
     "inspect_model",
+    "largest",
     "load",
     "open_dataset",
     "open_source",

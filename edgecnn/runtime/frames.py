@@ -45,6 +45,11 @@ class Frame:
     name: str
     truth: Result | None = None
 
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        """Width and height of the image in pixels."""
+        return self.image.shape[1], self.image.shape[0]
+
 
 def frames(
     source: Path | str | Sequence[Path | str], *, on_error: Callable[[DataError], object] | None = None

@@ -82,7 +82,7 @@ class Following:
         if not self._has_places:
             return ()
         try:
-            events = self._zones.update(tracks, (frame.image.shape[1], frame.image.shape[0]))
+            events = self._zones.update(tracks, frame.size_wh)
         except DataError as error:
             self.trouble = str(error)
             return ()

@@ -143,9 +143,9 @@ class Eyes:
         Args:
             max_age_ms: the oldest that will do, in milliseconds since the frame's capture; None takes the one
                 that the eyes were made with.
-            predict: move tracks and boxes to where they should be now, for a camera that stands still. One that
-                turns sees its own turning as everything's motion: steered by that, a loop swings. Use the
-                frame's time and what the wheels say instead.
+            predict: move tracks and boxes to where they should be now, for a camera that stands still. One
+                that turns takes its own turning for everything's motion: steered by that, a loop swings. Use
+                the frame's time and what the wheels say instead.
 
         Returns:
             STALE, which is false, when there is none.

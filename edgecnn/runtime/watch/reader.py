@@ -234,8 +234,7 @@ class Reader:
         last, self._last = self._last, frame
         if last is not None:
             if frame.image.shape != last.image.shape:
-                size = f"{frame.image.shape[1]}x{frame.image.shape[0]}"
-                was = f"{last.image.shape[1]}x{last.image.shape[0]}"
+                size, was = ("x".join(map(str, one.size_wh)) for one in (frame, last))
                 self._say("resized", f"{self.name}: frames of {size} from now on, they were {was}")
             elif self._freeze_s is not None and _same(frame, last):
                 if self._frozen:
