@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 DETECTION = ROOT / "docs" / "detection.md"
+LIVE = ROOT / "docs" / "live.md"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -99,6 +100,18 @@ def test_a_detector_is_made_as_its_page_tells_and_decoded_without_edgecnn(tmp_pa
     ended = run(f"python -c {shlex.quote(block)}", tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert re.match(r"[1-9]\d* boxes, equal: True", ended.stdout), ended.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow
+def test_a_camera_watches_as_its_page_tells(tmp_path):
+    run_all(exit_codes(LIVE), tmp_path, least=12)
+    assert cv2.VideoCapture(str(tmp_path / "seen.mp4")).read()[0]
+    assert (tmp_path / "seen.jsonl").read_text().count('"results"') >= 25
+    (block,) = blocks(LIVE, "python")
+    ended = run(f"python -c {shlex.quote(block)}", tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert re.search(r"^\d+ results, the last \d+ ms old$", ended.stdout, re.MULTILINE), ended.stdout
 
 
 @pytest.mark.tensorflow
