@@ -25,7 +25,7 @@ from edgecnn.results import Boxes
 from edgecnn.runtime.model import Model, load
 from edgecnn.runtime.seen import Seen
 from edgecnn.runtime.watch.eyes import TICK_S, Eyes
-from edgecnn.runtime.watch.reader import Patience
+from edgecnn.runtime.watch.patience import Patience
 
 HZ: Final = 50
 SETTLE_S: Final = 4.0

@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from edgecnn.runtime.tracking.tracks import Tracks
     from edgecnn.runtime.tracking.zones import Line, Zone
     from edgecnn.runtime.watch.notice import Notice
+    from edgecnn.runtime.watch.patience import Patience
     from edgecnn.runtime.watch.rate import Rate
-    from edgecnn.runtime.watch.reader import Patience
     from edgecnn.training.fit import train
     from edgecnn.training.recipe import Recipe
     from edgecnn.watching import open_source, watch
@@ -69,7 +69,7 @@ _HOME = {
     "ModelError": "edgecnn.errors",
     "NotCertified": "edgecnn.errors",
     "Notice": "edgecnn.runtime.watch.notice",
-    "Patience": "edgecnn.runtime.watch.reader",
+    "Patience": "edgecnn.runtime.watch.patience",
     "Rate": "edgecnn.runtime.watch.rate",
     "Recipe": "edgecnn.training.recipe",
     "STALE": "edgecnn.runtime.seen",

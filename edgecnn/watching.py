@@ -18,7 +18,7 @@ from edgecnn.runtime.sources.source import Source
 from edgecnn.runtime.tracking.zones import Line, Zone
 from edgecnn.runtime.watch.eyes import Eyes
 from edgecnn.runtime.watch.notice import Notice
-from edgecnn.runtime.watch.reader import Patience
+from edgecnn.runtime.watch.patience import Patience
 
 
 def open_source(

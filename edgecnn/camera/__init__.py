@@ -27,7 +27,7 @@ from edgecnn.runtime.sources.source import Source
 from edgecnn.runtime.tracking.places import Line, Zone
 from edgecnn.runtime.watch.eyes import Eyes
 from edgecnn.runtime.watch.notice import Notice
-from edgecnn.runtime.watch.reader import Patience
+from edgecnn.runtime.watch.patience import Patience
 from edgecnn.runtime.watch.statistics import Statistics
 from edgecnn.watching import open_source, watch
 

@@ -27,7 +27,8 @@ from edgecnn.runtime.tracking.zones import Line, Zone
 from edgecnn.runtime.watch.handover import Handover
 from edgecnn.runtime.watch.inference import Inference
 from edgecnn.runtime.watch.notice import Notice
-from edgecnn.runtime.watch.reader import Patience, Reader
+from edgecnn.runtime.watch.patience import Patience
+from edgecnn.runtime.watch.reader import Reader
 from edgecnn.runtime.watch.safe_state import SafeState
 from edgecnn.runtime.watch.statistics import Statistics
 from edgecnn.tasks.detection.settings import settings

@@ -7,7 +7,6 @@ vanished, and knows when one has frozen or does not come back. What is done with
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -17,28 +16,13 @@ from edgecnn.runtime.frames import Frame
 from edgecnn.runtime.sources.source import DamagedFrame, Source
 from edgecnn.runtime.watch.handover import Handover
 from edgecnn.runtime.watch.notice import Kind, Notice
+from edgecnn.runtime.watch.patience import Patience
 from edgecnn.runtime.watch.statistics import Pace, Spread
 
 _ABANDONED: Final = 3
 """So many readings that never came back are left behind at most; each holds a thread and a device."""
 
 _JOIN_S: Final = 2.0
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long a source is waited for, in seconds.
-
-    Attributes:
-        retry_s: the first pause before it is opened again, and the longest; each is twice the one before.
-        freeze_s: it gives no new frame, or the same picture again and again: it has frozen, and the same
-            picture counts as no frame from then on. None: a still picture is nothing strange (a simulation).
-        hang_s: it does not come back from being asked for a frame: it is left behind and opened again.
-    """
-
-    retry_s: tuple[float, float] = (0.5, 10.0)
-    freeze_s: float | None = 1.0
-    hang_s: float = 5.0
 
 
 class Reader:

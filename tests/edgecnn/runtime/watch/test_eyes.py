@@ -10,7 +10,7 @@ from edgecnn.errors import CameraError, CardError, DataError, EdgecnnError, Mode
 from edgecnn.runtime.model import load
 from edgecnn.runtime.seen import STALE
 from edgecnn.runtime.watch.eyes import TICK_S, Eyes
-from edgecnn.runtime.watch.reader import Patience
+from edgecnn.runtime.watch.patience import Patience
 
 MODEL = Path(__file__).resolve().parents[3] / "golden" / "colours.tflite"
 SOON = Patience(retry_s=(0.01, 0.08), freeze_s=0.1, hang_s=0.3)

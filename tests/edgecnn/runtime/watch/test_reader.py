@@ -8,7 +8,8 @@ from scripted import Openings, Scripted, picture, until
 
 from edgecnn.errors import CameraError, DataError
 from edgecnn.runtime.sources.source import DamagedFrame
-from edgecnn.runtime.watch.reader import Patience, Reader
+from edgecnn.runtime.watch.patience import Patience
+from edgecnn.runtime.watch.reader import Reader
 
 SOON = Patience(retry_s=(0.01, 0.08), freeze_s=0.1, hang_s=0.2)
 
