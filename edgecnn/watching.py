@@ -27,6 +27,7 @@ def open_source(
     size_wh: tuple[int, int] | None = None,
     fps: float | None = None,
     paced: bool = True,
+    every_frame: bool = False,
 ) -> Source:
     """Open what a word names: `edgecnn.runtime.sources.open_source`, and drawn scenes.
 
@@ -36,6 +37,7 @@ def open_source(
         size_wh: what a camera or a drawing is asked for; None leaves it to them.
         fps: likewise.
         paced: clips and drawings come in real time; False: as fast as they are asked for.
+        every_frame: nothing of them is left out, paced or not; what is taken late comes late.
 
     Raises:
         CameraError: it cannot be opened; says why and what to do.
@@ -48,9 +50,9 @@ def open_source(
         )  # a device that never draws does without
 
         if recognizes(word):
-            return DrawnSource(word, size_wh=size_wh, fps=fps, paced=paced)
-        return DrawnSource(word, size_wh=size_wh, fps=fps, paced=paced)
-    return sources.open_source(word, size_wh=size_wh, fps=fps, paced=paced)
+            return DrawnSource(word, size_wh=size_wh, fps=fps, paced=paced, every_frame=every_frame)
+        return DrawnSource(word, size_wh=size_wh, fps=fps, paced=paced, every_frame=every_frame)
+    return sources.open_source(word, size_wh=size_wh, fps=fps, paced=paced, every_frame=every_frame)
 
 
 def watch(
@@ -109,7 +111,7 @@ def watch(
     def opened() -> Source:
         if callable(source):
             return source()
-        return open_source(source, size_wh=camera_wh, fps=camera_fps, paced=paced)
+        return open_source(source, size_wh=camera_wh, fps=camera_fps, paced=paced, every_frame=every_frame)
 
     reloading = None if isinstance(model, Model) else partial(load, model, threads=threads, **loading)
     loaded = model if isinstance(model, Model) else load(model, threads=threads, **loading)

@@ -110,7 +110,7 @@ def camera(
         raise DataError(f"seconds must be above 0, not {seconds}")
     notices: SimpleQueue[Notice] = SimpleQueue()
     opener = source if callable(source) else partial(
-        open_source, source, size_wh=camera_wh, fps=camera_fps, paced=paced
+        open_source, source, size_wh=camera_wh, fps=camera_fps, paced=paced, every_frame=every_frame
     )  # fmt: skip
     opening = _Opening(opener)
     with ExitStack() as stack:

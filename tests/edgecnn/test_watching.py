@@ -48,6 +48,18 @@ def test_a_model_of_the_callers_stays_open():
         model(np.zeros((48, 64, 3), np.uint8))
 
 
+def test_where_every_frame_counts_a_late_taker_loses_none_of_a_paced_drive():
+    with edgecnn.open_source("drawn?size=64x48&fps=100", every_frame=True) as source:
+        indexes = []
+        for frame in source:
+            indexes.append(frame.index)
+            time.sleep(0.05)
+            if len(indexes) == 6:
+                break
+    assert indexes == list(range(6))
+    assert time.monotonic() - frame.time_s < 0.2  # each was due when it was taken, not long ago
+
+
 def test_a_file_is_watched_to_its_end_frame_by_frame(tmp_path):
     import cv2
 

@@ -38,6 +38,7 @@ class DrawnSource(Opened):
         size_wh: tuple[int, int] | None = None,
         fps: float | None = None,
         paced: bool = True,
+        every_frame: bool = False,
     ) -> None:
         """Nothing is painted yet.
 
@@ -46,6 +47,7 @@ class DrawnSource(Opened):
             size_wh: where the word does not say.
             fps: likewise.
             paced: in real time; False: as fast as asked for, every frame.
+            every_frame: paced, none is left out either; who is late gets it late.
 
         Raises:
             DataError: the word says something else, or an impossible size, seed or rate.
@@ -62,7 +64,7 @@ class DrawnSource(Opened):
         self._with_truth = said.truth
         self._drive = drawn_video(self.seed, size_wh=self.size_wh, fps=rate)
         self._next = 0
-        self._schedule = Schedule(rate) if paced else None
+        self._schedule = Schedule(rate, every_frame=every_frame) if paced else None
 
     def _read(self) -> Frame:
         due_s = time.monotonic()

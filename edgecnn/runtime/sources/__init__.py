@@ -23,6 +23,7 @@ def open_source(
     size_wh: tuple[int, int] | None = None,
     fps: float | None = None,
     paced: bool = True,
+    every_frame: bool = False,
 ) -> Source:
     """Open what gives frames.
 
@@ -32,6 +33,7 @@ def open_source(
         fps: frames a second to ask a camera for; for files, how fast they go on.
         paced: files come in real time, as from a camera, and what nobody took in time is left out. False: as
             fast as they are asked for, every one.
+        every_frame: nothing of a file is left out, paced or not; what is taken late comes late.
 
     Raises:
         CameraError: there is no such camera, it may not be used, or it gives no images, or it cannot be
@@ -71,4 +73,4 @@ def open_source(
         )
     from edgecnn.runtime.sources.recorded import recorded
 
-    return recorded(text, fps=fps, paced=paced)
+    return recorded(text, fps=fps, paced=paced, every_frame=every_frame)

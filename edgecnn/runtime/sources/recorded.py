@@ -13,13 +13,16 @@ from edgecnn.runtime.sources.source import DamagedFrame
 from edgecnn.runtime.video import Video
 
 
-def recorded(word: str, *, fps: float | None = None, paced: bool = True) -> "Clip | Pictures":
+def recorded(
+    word: str, *, fps: float | None = None, paced: bool = True, every_frame: bool = False
+) -> "Clip | Pictures":
     """Open a clip, a folder of pictures, a pattern or one picture.
 
     Args:
         word: its path.
         fps: how fast it goes on; None: a clip's own rate, and pictures as fast as they are asked for.
         paced: in real time; False: as fast as asked for, none left out.
+        every_frame: paced, none is left out either; whoever is late gets it late, and all that follow.
 
     Raises:
         DataError: there is no such file, or it is no clip and no picture.
@@ -27,22 +30,25 @@ def recorded(word: str, *, fps: float | None = None, paced: bool = True) -> "Cli
     paths = files_of(word)
     clips = [path for path in paths if path.suffix.lower() in VIDEO_SUFFIXES]
     if not clips:
-        return Pictures(word, paths, fps=fps if paced else None)
+        return Pictures(word, paths, fps=fps if paced else None, every_frame=every_frame)
     if len(paths) > 1:
         raise DataError(
             f"{word}: {len(clips)} videos and {len(paths) - len(clips)} images match. Give one video, or a "
             "pattern that matches images only."
         )
-    return Clip(paths[0], fps=fps, paced=paced)
+    return Clip(paths[0], fps=fps, paced=paced, every_frame=every_frame)
 
 
 class Clip(Opened):
     """A video file.
 
-    Paced, frame i comes when it is due, and frames whose time has passed are left out, which the index shows.
+    Paced, frame i comes when it is due, and frames whose time has passed are left out, which the index shows,
+    unless every frame counts.
     """
 
-    def __init__(self, path: Path, *, fps: float | None = None, paced: bool = True) -> None:
+    def __init__(
+        self, path: Path, *, fps: float | None = None, paced: bool = True, every_frame: bool = False
+    ) -> None:
         """Open it.
 
         Raises:
@@ -63,7 +69,7 @@ class Clip(Opened):
             raise DataError(
                 f"{path} does not say how many frames a second it has. Say it (fps), or run it unpaced."
             )
-        self._schedule = Schedule(self.fps)
+        self._schedule = Schedule(self.fps, every_frame=every_frame)
 
     def _read(self) -> Frame:
         if self._ended:
@@ -91,20 +97,23 @@ class Clip(Opened):
 class Pictures(Opened):
     """Image files, in order, each once; with a rate, as a camera of that rate would give them."""
 
-    def __init__(self, name: str, paths: Sequence[Path], *, fps: float | None = None) -> None:
+    def __init__(
+        self, name: str, paths: Sequence[Path], *, fps: float | None = None, every_frame: bool = False
+    ) -> None:
         """Nothing is read yet.
 
         Args:
             name: what to call them.
             paths: of the files.
             fps: images a second; None gives them as fast as they are asked for.
+            every_frame: none is left out, however late.
         """
         super().__init__()
         self.name = name
         self.live = fps is not None
         self.clock = "schedule"
         self.fps = fps
-        self._schedule = None if fps is None else Schedule(fps)
+        self._schedule = None if fps is None else Schedule(fps, every_frame=every_frame)
         self._paths = tuple(paths)
         self._index = 0
 

@@ -14,8 +14,10 @@ class Schedule:
     For each frame: `newest`, then make it, then `wait`. So it is made before it is due, and comes when it is.
     """
 
-    def __init__(self, fps: float) -> None:
+    def __init__(self, fps: float, *, every_frame: bool = False) -> None:
+        """Nothing is due yet. `every_frame`: who is late passes over nothing; what follows is due later."""
         self._period_s = 1 / fps
+        self._every = every_frame
         self._start_s: float | None = None
 
     def newest(self, index: int, skip: Callable[[], bool]) -> None:
@@ -30,7 +32,7 @@ class Schedule:
         if self._start_s is None:
             return
         now_s = time.monotonic()
-        give_up_s = now_s + _LONGEST_SKIP_S
+        give_up_s = now_s if self._every else now_s + _LONGEST_SKIP_S
         while self._start_s + (index + 1) * self._period_s <= now_s:
             if now_s >= give_up_s:
                 self._start_s = now_s - index * self._period_s

@@ -112,6 +112,7 @@ class Eyes:
             following=self._following,
             loading=loading,
             on_notice=on_notice,
+            every_frame=every_frame,
             hang_s=hang_s,
             fps_cap=fps_cap,
         )

@@ -28,6 +28,7 @@ class Handover(Generic[_T]):
         self._joined = joined
         self._news = threading.Condition()
         self._waiting: deque[_T] = deque()
+        self._given = 0
 
     @property
     def is_full(self) -> bool:
@@ -49,6 +50,7 @@ class Handover(Generic[_T]):
                 thing = thing if self._joined is None else self._joined(older, thing)
             if not self.finished:
                 self._waiting.append(thing)
+                self._given += 1
                 self._news.notify_all()
             return dropped
 
@@ -61,6 +63,12 @@ class Handover(Generic[_T]):
             thing = self._waiting.popleft()
             self._news.notify_all()
             return thing
+
+    def wait_for_newer(self, timeout_s: float) -> None:
+        """Wait until another thing is given, at most `timeout_s`; what waits stays."""
+        with self._news:
+            given = self._given
+            self._news.wait_for(lambda: self._given != given or self.finished, timeout_s)
 
     def finish(self, *, forget: bool = False) -> None:
         """Nothing more will come; `forget` what waits."""

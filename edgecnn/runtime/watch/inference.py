@@ -37,6 +37,10 @@ _FAILURES: Final = 3
 
 _JOIN_S: Final = 2.0
 
+_WORTH: Final = 0.1
+"""A frame that will arrive within this share of an inference is waited for, in place of the one before it: a
+tenth of 100 ms makes the oldest results of a 30 fps camera 10 ms younger, for 1.5 % of their number."""
+
 _Prepared: TypeAlias = tuple[Array, View, float]
 """The input tensor, where the image lies in it, and the milliseconds that took."""
 
@@ -58,6 +62,7 @@ class Inference:
         following: "Following | None" = None,
         loading: Callable[[], Model] | None = None,
         on_notice: Callable[[Notice], object] = lambda notice: None,
+        every_frame: bool = False,
         hang_s: float = 10.0,
         fps_cap: float | None = None,
     ) -> None:
@@ -69,6 +74,7 @@ class Inference:
             following: follows things from frame to frame.
             loading: loads the model again when it hangs or fails. None: that is the end.
             on_notice: told what happens.
+            every_frame: each frame is answered, so that none is waited for in place of another.
             hang_s: seconds that one frame may take.
             fps_cap: at most so many frames a second, the newest ones.
         """
@@ -82,6 +88,7 @@ class Inference:
         self._following = following
         self._loading = loading
         self._tell = on_notice
+        self._every = every_frame
         self._hang_s = hang_s
         self._period_s = 1 / fps_cap if fps_cap else 0.0
         self._closing = threading.Event()
@@ -166,6 +173,7 @@ class Inference:
         try:
             while not self._is_over(shift):
                 model = model or self._loaded(shift)
+                self._await_newer()
                 taken = self._reader.take(_LOOK_S)
                 if taken is None:
                     if self._reader.ended:
@@ -180,6 +188,15 @@ class Inference:
             self._end(shift, ModelError("inference has failed; its traceback says where"))
             if own and model is not None and model is not self.model:
                 model.close()
+
+    def _await_newer(self) -> None:
+        """Wait for the frame that is about to arrive, where that makes the result much younger."""
+        patience_s = _WORTH * self._usual_s
+        remaining_s = self._arrived_s + self._between_s - time.monotonic()
+        late_s = patience_s / 2  # frames do not come like clockwork
+        if self._every or self._between_s < patience_s or not -late_s < remaining_s <= patience_s:
+            return
+        self._reader.wait_for_newer(remaining_s + late_s)
 
     def _loaded(self, shift: int) -> Model:
         """The model again."""

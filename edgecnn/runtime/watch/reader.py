@@ -96,6 +96,10 @@ class Reader:
         """
         return self._frames.take(timeout_s)
 
+    def wait_for_newer(self, timeout_s: float) -> None:
+        """Wait until another frame is there, at most `timeout_s`."""
+        self._frames.wait_for_newer(timeout_s)
+
     def check(self, now_s: float) -> None:
         """Look whether the source has frozen or hangs; to be called several times a second."""
         if self._is_over():

@@ -128,6 +128,17 @@ def test_frames_are_prepared_ahead_only_when_their_turn_is_near(watching):
     assert len(prepared) < eyes.statistics().captured / 2
 
 
+def test_a_frame_that_is_about_to_come_is_waited_for_rather_than_an_old_one_taken(watching):
+    # 100 ms and 35 ms: without waiting, the frame taken is of any age up to 35 ms, with it up to 25 ms
+    eyes = watching(slow(0.1), lambda: Scripted(fps=1 / 0.035))
+    waits = []
+    for seen in eyes:
+        waits.append(seen.delay_ms - seen.timings.total_ms)
+        if len(waits) == 30:
+            break
+    assert sum(wait > 27 for wait in waits[5:]) <= 3  # of 25, where chance would give about 6
+
+
 def test_the_safe_state_begins_in_time_and_ends_with_the_next_result(watching):
     called = []
     pause = 0.4

@@ -64,3 +64,19 @@ def test_what_is_dropped_may_leave_something_to_the_newer_thing() -> None:
     for number in range(3):
         things.give((number,))
     assert things.take(0) == (0, 1, 2)
+
+
+def test_a_newer_thing_can_be_waited_for_and_what_waits_stays() -> None:
+    things = Handover[int](every=False)
+    things.give(1)
+    start = time.monotonic()
+    things.wait_for_newer(0.03)
+    assert time.monotonic() - start >= 0.025
+    assert things.take(0) == 1
+    giver = threading.Timer(0.05, things.give, args=(2,))
+    giver.start()
+    start = time.monotonic()
+    things.wait_for_newer(5)
+    assert time.monotonic() - start < 1
+    assert things.take(0) == 2
+    giver.join()
