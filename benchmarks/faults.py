@@ -229,7 +229,7 @@ def of_the_disk(model: Path, folder: Path) -> Iterator[Row]:
     camera = Camera()
     disk = folder / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", str(disk)], check=False)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "none", str(disk)], check=False)
     if mounted.returncode:
         yield Row("disk full while recording", False, "", note="not tried: mounting needs root")
         return
