@@ -1,6 +1,7 @@
 """Hard cases: which frames they are, and that a folder of them has bounds."""
 
 import json
+from datetime import datetime
 
 import cv2
 import numpy as np
@@ -94,7 +95,12 @@ def test_a_folder_holds_no_more_than_it_may_whoever_filled_it(tmp_path):
 
 
 def test_a_clock_that_stands_still_overwrites_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr("edgecnn.runtime.outputs.hard_cases.time.time", lambda: 1e9)
+    class Stopped(datetime):
+        @classmethod
+        def now(cls, zone=None):
+            return cls(2026, 1, 1, tzinfo=zone)
+
+    monkeypatch.setattr("edgecnn.runtime.outputs.hard_cases.datetime", Stopped)
     monkeypatch.setattr(Seen, "age_ms", 0.0)
     cases = HardCases(tmp_path, task="classification", pause_s=0)
     paths = {cases.look(seen(number)) for number in range(3)}
