@@ -85,3 +85,14 @@ def test_a_detector_follows_what_it_sees(shared):
         eyes.adjust(threshold=0.9)
         time.sleep(0.3)
         assert not len(eyes.next(5).result)
+
+
+def test_a_callers_detector_has_its_own_threshold_again_after_tracking(shared):
+    path = shared / "models" / "tasks" / "coco_ssd_mobilenet_v1_1.0_quant_2018_06_29.tflite"
+    with edgecnn.load(path, options={"threshold": 0.4}) as model:
+        with edgecnn.watch(model, "drawn:1?size=320x240", track=True) as eyes:
+            seen = eyes.next(10)
+            assert eyes.threshold == 0.4
+            assert model.card.options["threshold"] == pytest.approx(0.1)
+            assert (seen.result.score >= 0.4 - 1e-6).all()
+        assert model.card.options["threshold"] == 0.4

@@ -97,7 +97,6 @@ class Eyes:
             from edgecnn.runtime.tracking import following  # who follows nothing starts sooner
 
             self._following = following.Following(model.card, zones=zones, lines=lines)
-            model.adjust(**self._following.asked)
         self._newest: Seen | None = None
         self._results: Handover[Seen] = Handover(every=every_frame, joined=_with_events)
         self._for_callback: Handover[Seen] | None = (
@@ -116,6 +115,8 @@ class Eyes:
             hang_s=hang_s,
             fps_cap=fps_cap,
         )
+        if self._following is not None:
+            self._inference.adjust(**self._following.asked)  # also when the model is loaded again
         self._reader = Reader(
             opening,
             every_frame=every_frame,

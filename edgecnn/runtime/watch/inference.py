@@ -158,8 +158,12 @@ class Inference:
         end_s = time.monotonic() + _JOIN_S
         for thread in self._shifts:
             thread.join(max(0.0, end_s - time.monotonic()))
-        if self._loading is not None and not any(thread.is_alive() for thread in self._shifts):
-            self.model.close()  # one that hangs cannot be closed
+        if any(thread.is_alive() for thread in self._shifts):
+            return  # one that hangs cannot be closed
+        if self._loading is not None:
+            self.model.close()
+        elif self._following is not None:
+            self.model.adjust(threshold=self._following.threshold)  # it was asked for more than is shown
 
     # what follows runs in the thread of a shift, except where it says otherwise
 
