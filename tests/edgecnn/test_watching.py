@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import edgecnn
-from edgecnn.errors import CameraError, DataError, ModelError
+from edgecnn.errors import CameraError, CardError, DataError, ModelError
 
 MODEL = Path(__file__).resolve().parents[1] / "golden" / "colours.tflite"
 
@@ -95,4 +95,7 @@ def test_a_callers_detector_has_its_own_threshold_again_after_tracking(shared):
             assert eyes.threshold == 0.4
             assert model.card.options["threshold"] == pytest.approx(0.1)
             assert (seen.result.score >= 0.4 - 1e-6).all()
+            with pytest.raises(CardError):
+                eyes.adjust(threshold=2.0)
+            assert eyes.threshold == 0.4
         assert model.card.options["threshold"] == 0.4

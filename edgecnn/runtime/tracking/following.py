@@ -41,7 +41,6 @@ class Following:
         if card.task != "detection":
             raise DataError(f"{card.name} is for {card.task}: only a detector's boxes can be tracked")
         self.threshold = settings(card).threshold
-        self._card = card
         self._tracker = Tracker(high=self.threshold, low=self._low)
         self._zones = Zones(zones, lines)
         self._has_places = bool(zones or lines)

@@ -1,6 +1,6 @@
 """A model that watches a source: the newest result is always there, and says how old it is.
 
-with edgecnn.watch("cones.tflite", source=0, max_age_ms=120, on_stale=robot.stop) as eyes:
+with edgecnn.watch("cones.tflite", max_age_ms=120, on_stale=robot.halt, on_fresh=robot.release) as eyes:
     for tick in edgecnn.Rate(50):
         seen = eyes.latest()
         robot.steer(...) if seen else robot.stop()
@@ -242,9 +242,9 @@ class Eyes:
         Raises:
             CardError: no such option, or no such value; nothing has changed then.
         """
+        self._inference.adjust(**options)  # refuses what makes no sense before anything follows it
         if self._following is not None:
-            options = self._following.adjust(**options)
-        self._inference.adjust(**options)
+            self._inference.adjust(**self._following.adjust(**options))
 
     def statistics(self) -> Statistics:
         """Counts and times since the start."""
