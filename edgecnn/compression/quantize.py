@@ -8,21 +8,19 @@ the int8 grid. Loop, checkpoints and files are those of `edgecnn.training`; what
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from contextlib import closing
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
-from edgecnn import zoo
 from edgecnn.card import Card
+from edgecnn.compression.continued import opened, recipe_for
 from edgecnn.compression.fake_quantize import FakeQuantized, fake_quantized
 from edgecnn.data.dataset import Dataset
 from edgecnn.errors import TrainingError
 from edgecnn.runs import Run
-from edgecnn.training import fit, recipe
+from edgecnn.training import fit
 from edgecnn.training.lesson import Lesson
-from edgecnn.training.predict import read_model
 from edgecnn.training.progress import Progress
 from edgecnn.training.recipe import Recipe
 from edgecnn.training.start import Subject
@@ -79,24 +77,20 @@ def train_quantized(
         DataError, CardError, ModelError: the run cannot be read.
         MissingExtra: tensorflow-model-optimization is not installed.
     """
-    source = Run(run)
-    card = source.read_card()
-    if out.resolve() == run.resolve():
-        raise TrainingError(f"{out}: a run's weights never change. Choose another folder for the new run.")
-    if data[0].labels != card.labels:
-        raise TrainingError(
-            f"{run} knows {len(card.labels)} labels, and those of {data[0].name} are others. Give the data "
-            "that it was trained on."
-        )
-    chosen = _recipe(source, card, data[0], epochs=epochs, rate=rate, batch=batch, seed=seed)
-    if card.lineage and _VERB in card.lineage[-1]:
+    source = opened(run, data, out=out)
+    if source.card.lineage and _VERB in source.card.lineage[-1]:
         raise TrainingError(f"{run}: was trained quantization-aware already. Give the run it came from.")
-    network = fake_quantized(read_model(source.model), card.input)
+    chosen = recipe_for(
+        source, data[0], epochs=epochs, rate=rate, batch=batch, seed=seed, optimizer="adam", weight_decay=0.0,
+        precision="float32",
+        ema=0.0,  # what steps is what rounds: means of weights that were not rounded together are none
+    )  # fmt: skip
+    network = fake_quantized(source.model, source.card.input)
     return fit.train(
         data,
         chosen,
         out=out,
-        subject=_subject(network, card, chosen),
+        subject=lambda lesson: _subject(network, source.card, chosen, lesson),
         resume=resume,
         force=force,
         skip_unreadable=skip_unreadable,
@@ -105,39 +99,12 @@ def train_quantized(
     )
 
 
-def _recipe(source: Run, card: Card, train: Dataset, *, batch: int | None, **chosen: Any) -> Recipe:
-    """The run's own recipe, but for what fine-tuning wants otherwise."""
-    if source.recipe.is_file():
-        own = recipe.from_json(source.recipe.read_text(encoding="utf-8"), str(source.recipe))
-    else:  # published weights, or a model of someone's own
-        network = card.name if card.name in zoo.ZOO else next(iter(zoo.ZOO))  # makes no difference here
-        own = recipe.default(network, train, input=card.input, pretrained=str(source.path))
-    return replace(
-        own,
-        model=card.name,
-        input=card.input,
-        pretrained=str(source.path),
-        batch=batch or own.batch,
-        optimizer="adam",
-        warmup_epochs=min(own.warmup_epochs, 0.1),
-        weight_decay=0.0,
-        precision="float32",
-        ema=0.0,  # what steps is what rounds: means of weights that were not rounded together are none
-        frozen=0,
-        **chosen,
-    )
-
-
-def _subject(network: FakeQuantized, card: Card, chosen: Recipe) -> Subject:
-    def prepare(lesson: Lesson) -> None:
-        batches = lesson.feed.batches(0)
+def _subject(network: FakeQuantized, card: Card, chosen: Recipe, lesson: Lesson) -> Subject:
+    with closing(lesson.feed.batches(0)) as batches:
         count = max(1, CALIBRATED // chosen.batch)
         network.calibrate(images for images, _ in islice(batches, count))
-        batches.close()
-
     return Subject(
         network.model,
-        prepare=prepare,
         export=network.export,
         name=card.name,
         lineage=card.lineage,

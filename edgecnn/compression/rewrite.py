@@ -96,6 +96,12 @@ def rewrite(model: Any, make: Callable[[Call, Sequence[Tensor]], Tensor]) -> Any
     )
 
 
+def anew(model: Any) -> Any:
+    """The same network once more, with any weights; its layers compute in the precision that holds now."""
+    policy = keras.mixed_precision.global_policy().name
+    return keras.models.clone_model(model, clone_function=lambda layer: copied(layer, dtype=policy))
+
+
 def copied(layer: Any, **changes: Any) -> Any:
     """A layer of the same kind and settings without weights yet, but for `changes` of its config."""
     return type(layer).from_config({**layer.get_config(), **changes})

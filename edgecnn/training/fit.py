@@ -41,7 +41,7 @@ def train(
     recipe: Recipe | None = None,
     *,
     out: Path | str,
-    subject: Subject | None = None,
+    subject: Callable[[Lesson], Subject] | None = None,
     resume: bool = False,
     force: bool = False,
     skip_unreadable: bool = False,
@@ -55,7 +55,8 @@ def train(
         data: training and validation images, as `edgecnn.data.training_splits` gives them.
         recipe: see `edgecnn.training.recipe.default`. With `resume`, None takes the run's own.
         out: the run folder. In a cluster of several machines all of them must see it.
-        subject: what to learn; None builds the recipe's own network.
+        subject: what to learn, made of the lesson that was read, and on `resume` made again just so; None
+            builds the recipe's own network.
         resume: continue the training that was interrupted there; of a finished one, only return it.
         force: replace the run that is there.
         skip_unreadable: leave broken images out (and list them in training.json) instead of refusing them.
@@ -80,20 +81,22 @@ def train(
     check(data, recipe, replicas=here.replicas)
     if subject is not None and here.replicas * here.workers > 1:
         raise TrainingError(
-            f"{subject.verb}: works on one processor only, and this process sees {here.replicas}. Hide the "
+            f"compressing works on one processor only, and this process sees {here.replicas}. Hide the "
             "others: CUDA_VISIBLE_DEVICES=0, and no TF_CONFIG."
         )
     # Resumed bits must be the same bits. On a CPU it costs nothing: ResNet-8, batch 128, 111 ms either way.
     tf.config.experimental.enable_op_determinism()
     tf.random.set_seed(recipe.seed)
-    subject = subject or own_network(recipe, len(data[0].labels))
+    if subject is None:
+        own = own_network(recipe, len(data[0].labels))  # refuses before images are read
+        subject = lambda lesson: own  # noqa: E731
     lesson = read_lesson(
         data, recipe, skip_unreadable=skip_unreadable, cache_bytes=cache_bytes, progress=progress
     )
-    subject.prepare(lesson)
-    study = _Study(run, recipe, here, lesson, subject, checkpoint_seconds, progress)
+    learned = subject(lesson)
+    study = _Study(run, recipe, here, lesson, learned, checkpoint_seconds, progress)
     if here.chief:
-        folder.started(run, recipe, resume=resume)
+        folder.started(run, recipe, resume=resume, notes=learned.notes)
     if resume:
         study.resume()
     with _stop_asked() as asked:
@@ -117,9 +120,7 @@ class _Study:
         self.run, self.recipe, self.here, self.lesson, self.subject = run, recipe, here, lesson, subject
         steps = lesson.feed.steps
         self.total, self.warmup = recipe.epochs * steps, round(recipe.warmup_epochs * steps)
-        self.learner = learner(
-            subject.model, recipe, lesson.head, here, total_steps=self.total, warmup=self.warmup
-        )
+        self.learner = learner(subject, recipe, lesson.head, here, total_steps=self.total, warmup=self.warmup)
         self.judge = Judge(subject, lesson, recipe)
         self.position = Position()
         head = lesson.head

@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +56,8 @@ def opened(run: Run, recipe: Recipe | None, *, resume: bool, force: bool) -> Rec
     return recipe
 
 
-def started(run: Run, recipe: Recipe, *, resume: bool) -> None:
-    """Write the recipe; of a run that is replaced, remove everything a run can hold first.
+def started(run: Run, recipe: Recipe, *, resume: bool, notes: Mapping[str, str]) -> None:
+    """Write recipe and notes (name to text); of a run that is replaced, remove all a run can hold first.
 
     Raises:
         TrainingError: the folder cannot be written.
@@ -74,6 +74,8 @@ def started(run: Run, recipe: Recipe, *, resume: bool) -> None:
                 tuple(f".{p.name}." for p in (run.card, run.model, run.history, run.training))
             ):
                 torn.unlink(missing_ok=True)
+        for name, text in notes.items():
+            files.write_text(run.path / name, text)
         files.write_text(run.recipe, recipes.to_json(recipe))
     except OSError as error:
         raise TrainingError(

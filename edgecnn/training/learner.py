@@ -17,7 +17,7 @@ from edgecnn.training import dropout
 from edgecnn.training.distribute import Cluster
 from edgecnn.training.recipe import Recipe
 from edgecnn.training.schedule import Cosine
-from edgecnn.training.start import freeze, structure
+from edgecnn.training.start import Subject, freeze
 from edgecnn.zoo.keras import keras, tf
 
 Totals = Any
@@ -75,25 +75,31 @@ class Learner:
 
 
 def learner(
-    plain: Any, recipe: Recipe, head: Head, cluster: Cluster, *, total_steps: int, warmup: int
+    subject: Subject, recipe: Recipe, head: Head, cluster: Cluster, *, total_steps: int, warmup: int
 ) -> Learner:
     """A learner that has not yet stepped.
 
     Args:
-        plain: the network to learn, as `edgecnn.training.start` gives it; must not live under a strategy.
+        subject: what to learn, as `edgecnn.training.start` gives it; its model lives under no strategy.
         recipe: says everything else.
         head: says the loss.
         cluster: where it runs.
         total_steps: of the whole training, for the schedule.
         warmup: steps of warm-up.
+
+    Raises:
+        TrainingError: the recipe asks for a precision or for means that this subject does not allow.
     """
+    plain = subject.model
     with cluster.strategy.scope():
         alone = cluster.replicas == cluster.workers == 1
         if recipe.precision == "float32" and alone and not (recipe.ema or recipe.frozen):
             model = plain
         else:
-            with _precision(recipe.precision):
-                model = structure(recipe, int(plain.outputs[-1].shape[-1]))
+            if subject.anew is None:
+                raise TrainingError(f"{subject.verb} computes in float32, without ema and frozen layers.")
+            with precision(recipe.precision):
+                model = subject.anew()
             model.set_weights(plain.get_weights())
             freeze(model, recipe)
         optimizer = _optimizer(recipe, Cosine(peak=recipe.rate, warmup=warmup, total=total_steps))
@@ -103,7 +109,8 @@ def learner(
         means = _means(model) if recipe.ema else ()
     dropout.follow_steps(model, optimizer.iterations, seed=recipe.seed)
     criterion = head.criterion(recipe.input, smoothing=recipe.label_smoothing)
-    return Learner(model, plain, optimizer, _step(model, optimizer, criterion, means, recipe, cluster), means)
+    step = _step(model, subject, optimizer, criterion, means, recipe, cluster)
+    return Learner(model, plain, optimizer, step, means)
 
 
 def forward(model: Any) -> Callable[[Any], Any]:
@@ -128,17 +135,25 @@ def outputs(run: Callable[[Any], Any], batches: Iterator[Array]) -> list[Array]:
 
 def _step(
     model: Any,
+    subject: Subject,
     optimizer: Any,
     criterion: Callable[[Any, Any], tuple[Any, Any]],
     means: tuple[Any, ...],
     recipe: Recipe,
     cluster: Cluster,
 ) -> Callable[..., Totals]:
-    variables = model.trainable_variables
+    variables, own = model.trainable_variables, len(model.outputs)
+    watched = [model.get_layer(name).output for name in subject.features]
+    stepped = keras.Model(model.inputs, [*model.outputs, *watched]) if watched else model
 
     def replica(images: Any, targets: Any) -> Any:
+        if subject.before_step:
+            subject.before_step()
         with tf.GradientTape() as tape:
-            losses, figures = criterion(targets, listed(model(images, training=True)))
+            outputs = listed(stepped(images, training=True))
+            losses, figures = criterion(targets, outputs[:own])
+            if subject.guide:
+                losses = subject.guide(images, outputs, losses)
             # Replicas add up their gradients: divide by the images of all of them.
             share = tf.reduce_sum(losses) / recipe.batch
         optimizer.apply_gradients(zip(tape.gradient(share, variables), variables, strict=True))
@@ -174,7 +189,7 @@ def _optimizer(recipe: Recipe, schedule: Any) -> Any:
 
 
 @contextmanager
-def _precision(name: str) -> Iterator[None]:
+def precision(name: str) -> Iterator[None]:
     """Layers made inside compute in `name`; their variables stay float32."""
     before = keras.mixed_precision.global_policy()
     keras.mixed_precision.set_global_policy("mixed_bfloat16" if name == "bfloat16" else "float32")

@@ -1,13 +1,12 @@
 """The network that training starts from: fresh weights, published ones, or those of another run."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from edgecnn import heads, zoo
 from edgecnn.errors import TrainingError
-from edgecnn.training.lesson import Lesson
 from edgecnn.training.recipe import Recipe
 from edgecnn.zoo.keras import keras
 
@@ -17,20 +16,30 @@ class Subject:
     """What is learned where it is not the recipe's own network, as `edgecnn.compression` makes it.
 
     Attributes:
-        model: what is stepped and judged, in float32; lives in this process alone.
-        prepare: called once with the lesson, before the first step and before a checkpoint is taken up.
+        model: what is judged, in float32; lives in this process alone.
         export: the network as it is saved, with outputs of the same names.
         name: of the card.
         lineage: of the card, up to this training.
         verb: what this training is, such as "train resnet8"; its line of the lineage begins with it.
+        anew: the same network once more, with any weights, its layers under the precision that holds when it
+            is called; None where it cannot be made, and then a recipe may ask for float32 without `ema` only.
+        guide: TensorFlow: (images, outputs, losses (batch,)) -> losses (batch,): what else than the targets
+            there is to learn from; None for nothing. The outputs are the network's, and those of `features`.
+        features: names of layers whose outputs the guide wants to see, too.
+        before_step: TensorFlow, called at the beginning of every step; None for nothing.
+        notes: files of the new run that only this training knows, name to text.
     """
 
     model: Any
-    prepare: Callable[[Lesson], None]
     export: Callable[[], Any]
     name: str
     lineage: tuple[str, ...]
     verb: str
+    anew: Callable[[], Any] | None = None
+    guide: Callable[[Any, list[Any], Any], Any] | None = None
+    features: tuple[str, ...] = ()
+    before_step: Callable[[], None] | None = None
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 def own_network(recipe: Recipe, classes: int) -> Subject:
@@ -40,11 +49,11 @@ def own_network(recipe: Recipe, classes: int) -> Subject:
     width = f" width {recipe.width:g}" if recipe.width != 1 else ""
     return Subject(
         model,
-        prepare=lambda lesson: None,
         export=lambda: model,
         name=recipe.model,
         lineage=(),
         verb=f"train {recipe.model}{width}{start}",
+        anew=lambda: structure(recipe, classes),
     )
 
 

@@ -12,7 +12,7 @@ from edgecnn.errors import TrainingError
 from edgecnn.training.distribute import cluster
 from edgecnn.training.learner import Learner, forward, learner, listed, outputs
 from edgecnn.training.recipe import Recipe
-from edgecnn.training.start import network
+from edgecnn.training.start import own_network
 from edgecnn.zoo.keras import keras, tf
 
 pytestmark = pytest.mark.tensorflow
@@ -27,7 +27,7 @@ def recipe(tiny: str) -> Recipe:
 
 def learning(recipe: Recipe) -> Learner:
     head = heads.find(recipe.task)
-    return learner(network(recipe, 3), recipe, head, cluster(), total_steps=2 * STEPS, warmup=2)
+    return learner(own_network(recipe, 3), recipe, head, cluster(), total_steps=2 * STEPS, warmup=2)
 
 
 def take_steps(one: Learner, count: int, *, seed: int = 0) -> list[list[np.ndarray]]:
