@@ -157,6 +157,24 @@ def size_wh(given: str | None) -> tuple[int, int] | None:
     return int(parts[0]), int(parts[-1])
 
 
+def milliseconds(given: str | None) -> float | None:
+    """8ms, 800us, 0.5s or 8 (ms) as milliseconds; None stays None.
+
+    Raises:
+        BadParameter: it is no time.
+    """
+    if given is None:
+        return None
+    for unit, factor in (("ms", 1.0), ("us", 1e-3), ("s", 1e3), ("", 1.0)):
+        number = given.strip().removesuffix(unit) if unit else given.strip()
+        if given.strip().endswith(unit):
+            try:
+                return float(number) * factor
+            except ValueError:
+                break
+    raise typer.BadParameter(f"a time such as 8ms, not {given!r}")
+
+
 def options(given: Sequence[str], **others: Any) -> dict[str, Any]:
     """Options from key=value: numbers, true, false and lists as in JSON, all else as text.
 
