@@ -1,4 +1,7 @@
-"""Run a Python program on this x86 processor as if it had no AMX: python benchmarks/without_amx.py PROGRAM …
+"""Run a Python program on an x86 processor as if it had no AMX.
+
+    python benchmarks/without_amx.py -m edgecnn bench a.tflite b.tflite
+    python benchmarks/without_amx.py PROGRAM.py …
 
 XNNPACK's int8 convolutions take 64 output channels a step where the processor has AMX, and 16 with AVX-512
 VNNI, as most x86 machines; Arm's take 8 or 16. A measurement that is to tell something about small channel
@@ -48,4 +51,8 @@ if __name__ == "__main__":
         raise SystemExit(__doc__)
     refuse_amx()
     sys.argv = sys.argv[1:]
-    runpy.run_path(sys.argv[0], run_name="__main__")
+    if sys.argv[0] == "-m":
+        sys.argv = sys.argv[1:]
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    else:
+        runpy.run_path(sys.argv[0], run_name="__main__")

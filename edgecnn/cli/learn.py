@@ -1,4 +1,4 @@
-"""`edgecnn train`, `compress`: labelled images in, a run folder out; a run in, a smaller run out."""
+"""`edgecnn train`, `pretrained`: labelled images in, a run folder out."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -24,12 +24,6 @@ def add_to(app: typer.Typer) -> None:
             "edgecnn pretrained efficientnet_lite1 --weights efficientnet-lite1.pth --out runs/lite1",
         )
     )(pretrained)
-    app.command(
-        epilog=text.examples(
-            "edgecnn compress runs/cats --qat --data photos/ --out runs/cats-qat",
-            "edgecnn compress runs/cats --qat --data photos/ --epochs 5 --rate 5e-5 --out runs/cats-qat5",
-        )
-    )(compress)
 
 
 def train(
@@ -110,39 +104,6 @@ def pretrained(
 
     run = write_published(model, out=out, weights=weights, force=force)
     text.show(f"{run.path}  next: edgecnn convert {run.path} --float32")
-
-
-def compress(
-    run: Annotated[Path, Argument(help="A run folder that `edgecnn train` or `pretrained` made.")],
-    data: Annotated[str, Option(help="The images it was trained on: folder, zip, tar, or 'drawn'.")],
-    out: Annotated[Path, Option(help="The new run folder.")],
-    qat: Annotated[
-        bool, Option("--qat", help="Quantization-aware training: learn to compute in int8.")
-    ] = False,
-    epochs: Annotated[int, Option(min=1, help="Passes over the images.")] = 3,
-    rate: Annotated[float, Option(help="Highest learning rate.")] = 1e-4,
-    batch: Annotated[int | None, Option(min=1, help="Images in a step. (Default: the run's own.)")] = None,
-    seed: Annotated[int, Option(min=0, help="Of order and augmentation.")] = 0,
-    resume: Annotated[bool, Option("--resume", help="Continue an interrupted run; same options.")] = False,
-    force: Annotated[bool, Option("--force", help="Replace the run that is in --out.")] = False,
-    skip_unreadable: Annotated[bool, Option("--skip-unreadable", help="Leave broken images out.")] = False,
-    as_json: Annotated[bool, Option("--json", help="Print the outcome as one JSON object.")] = False,
-) -> None:
-    """Make a new run of a trained one whose network suits small devices better; the old run stays."""
-    from edgecnn.compression.quantize import train_quantized
-    from edgecnn.data import training_splits
-    from edgecnn.runs import Run
-    from edgecnn.training.progress import line
-
-    if not qat:
-        raise typer.BadParameter("say how: --qat")
-    splits = training_splits(data, task=Run(run).read_card().task, seed=_own_seed(run))
-    made = train_quantized(
-        run, splits, out=out, epochs=epochs, rate=rate, batch=batch,
-        seed=seed, resume=resume, force=force, skip_unreadable=skip_unreadable,
-        progress=lambda now: text.progress(line(now)),
-    )  # fmt: skip
-    _show(made, as_json, "--int8")
 
 
 def _recipe(dataset: Any, given: dict[str, Any]) -> Any:
