@@ -12,20 +12,24 @@ import json
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
 
-from edgecnn.compression import cost, distill, plan
+from edgecnn import heads
+from edgecnn.compression import cost, plan
 from edgecnn.compression.continued import Source, opened, recipe_for
 from edgecnn.compression.criteria import CRITERIA, scores
+from edgecnn.compression.distill import taught
 from edgecnn.compression.groups import Channels, channels_of
 from edgecnn.compression.norms import settle_norms
 from edgecnn.compression.plan import Keep, Plan
 from edgecnn.compression.removal import without
 from edgecnn.compression.rewrite import anew
+from edgecnn.compression.teacher import Teacher, read_teacher
 from edgecnn.data.dataset import Dataset
 from edgecnn.errors import TrainingError
 from edgecnn.runs import Run
@@ -34,8 +38,9 @@ from edgecnn.training.lesson import Lesson
 from edgecnn.training.progress import Progress
 from edgecnn.training.recipe import Recipe
 from edgecnn.training.start import Subject
+from edgecnn.zoo.count import count
 
-CRITERION: Final = "taylor"
+CRITERION: Final = "energy"
 LOOKED_AT: Final = 2048
 """Training images, augmented as in training, that say which channels matter."""
 
@@ -163,8 +168,11 @@ def prune(
     whole = recipe_for(source, data[0], epochs=epochs, batch=batch, seed=seed)
     total = epochs or max(3, steps, round(whole.epochs / 5))
     whole = replace(whole, rate=rate or RATE * whole.rate)
-    began = cost.macs(source.model, channels_of(source.model)).whole
-    taught = None if alone else teacher or run
+    began = _whole(source.model)
+    by = None
+    if not alone:
+        head = heads.find(whole.task, whole.design)
+        by = read_teacher(teacher or run, head, whole.input, task=whole.task, labels=source.card.labels)
     made = source.run
     for step in range(1, steps + 1):
         here = out if step == steps else out.with_name(f"{out.name}-step{step}")
@@ -172,12 +180,12 @@ def prune(
         source = opened(made.path, data, out=here)
         share = total if steps == 1 else total - total // 2 if step == steps else total // 2 // (steps - 1)
         chosen = replace(whole, epochs=max(1, share), pretrained=str(made.path))
-        one = _Step(source, goal, goal.part(step, steps), began, criterion, multiple, taught, latency)
+        one = _Step(source, goal, goal.part(step, steps), began, criterion, multiple, by, latency)
         made = fit.train(
             data,
             chosen,
             out=here,
-            subject=lambda lesson, one=one, chosen=chosen, here=here: one.subject(lesson, chosen, here),
+            subject=partial(one.subject, recipe=chosen, out=here),
             resume=again,
             force=(force or resume) and not again,
             skip_unreadable=skip_unreadable,
@@ -197,7 +205,7 @@ class _Step:
     began: int
     criterion: str
     multiple: int | None
-    teacher: Path | None
+    teacher: Teacher | None
     latency: Callable[[Lesson], Latency] | None
 
     def subject(self, lesson: Lesson, recipe: Recipe, out: Path) -> Subject:
@@ -212,20 +220,18 @@ class _Step:
             keep, text = found.keep, self._text(channels, found)
         model = without(self.source.model, channels, keep)
         settle_norms(model, _batches(lesson, recipe, SETTLED))
-        taught = distill.guide(self.teacher, lesson, recipe) if self.teacher else None
-        said = json.loads(text)
-        return Subject(
+        multiple = json.loads(text)["multiple"]
+        learned = Subject(
             model,
             export=lambda: model,
             name=self.source.card.name,
             lineage=self.source.card.lineage,
-            verb=f"compress: {said['macs_after'] / said['macs_before']:.3g} of the MACs kept for "
-            f"{self.goal}, least {self.criterion} first, multiples of {said['multiple']}"
-            f"{', distilled from ' + said['teacher'] if said['teacher'] else ''}, trained",
+            verb=f"compress: {count(model).macs / _whole(self.source.model):.3g} of the MACs stay for "
+            f"{self.goal}, least {self.criterion} first, multiples of {multiple}; trained",
             anew=lambda: anew(model),
-            guide=taught,
             notes={NOTE: text},
         )
+        return learned if self.teacher is None else taught(learned, self.teacher, lesson, recipe)
 
     def _plan(self, channels: Channels, lesson: Lesson, recipe: Recipe) -> Plan:
         model = self.source.model
@@ -242,7 +248,7 @@ class _Step:
                     channels.groups, price, worth, share=goal.channels, multiple=multiple
                 )
             assert goal.macs is not None  # a Goal has one of the three
-            share = goal.macs * self.began / price.whole
+            share = goal.macs * self.began / _whole(model)
             return plan.for_macs(channels.groups, price, worth, share=share, multiple=multiple)
         assert self.latency is not None  # `prune` has asked
         timer = self.latency(lesson)
@@ -254,7 +260,7 @@ class _Step:
         )  # fmt: skip
 
     def _text(self, channels: Channels, found: Plan) -> str:
-        whole = cost.macs(self.source.model, channels).whole
+        whole = _whole(self.source.model)
         body = {
             "goal": str(self.goal),
             "criterion": self.criterion,
@@ -265,7 +271,6 @@ class _Step:
             "tried": [
                 {"multiple": multiple, "macs": macs, "latency_ms": ms} for multiple, macs, ms in found.tried
             ],
-            "teacher": "" if self.teacher is None else Run(self.teacher).read_card().name,
             "layers": {
                 group.name: {
                     "channels": len(group.units),
@@ -297,3 +302,7 @@ def _read(text: str, channels: Channels, where: Path) -> Keep:
 def _batches(lesson: Lesson, recipe: Recipe, count: int) -> Any:
     with closing(lesson.feed.batches(0)) as batches:
         yield from (images for images, _ in islice(batches, max(1, count // recipe.batch)))
+
+
+def _whole(model: Any) -> int:
+    return count(model).macs
