@@ -12,21 +12,21 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from edgecnn.data import training_splits
 from edgecnn.data.dataset import Dataset
 from edgecnn.errors import TrainingError
 from edgecnn.runs import Run
+from edgecnn.training.lesson import Lesson
 from edgecnn.training.progress import Progress
 
 if TYPE_CHECKING:
     from edgecnn.comparison import Comparison
+    from edgecnn.compression.sensitivity import Sensitivity
 
 Data = Path | str | tuple[Dataset, Dataset]
 """Training and validation images, or the path of a data set that has both."""
-
-PATTERNS: Final = ("any", "2:4", "block")
 
 
 @dataclass(frozen=True)
@@ -150,6 +150,23 @@ def compress(
     return Compressed(made[-1], tuple(made[1:-1]), found)
 
 
+def find_sensitivity(
+    run: Path | str,
+    data: Data,
+    *,
+    criterion: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> "Sensitivity":
+    """Which layers of a run hold its accuracy; see `edgecnn.compression.sensitivity`."""
+    from edgecnn.compression.sensitivity import sensitivity
+
+    source = Path(run)
+    task = Run(source).read_card().task
+    splits = data if isinstance(data, tuple) else training_splits(data, task=task, seed=_seed(source))
+    words: dict[str, Any] = {"criterion": criterion, "progress": progress}
+    return sensitivity(source, splits, **_given(words))
+
+
 def _stages(
     data: tuple[Dataset, Dataset],
     words: dict[str, Any],
@@ -183,8 +200,9 @@ def _stages(
         def pruned(run: Path, out: Path) -> Run:
             from edgecnn.int8_latency import int8_latency
 
-            def timer(lesson: Any) -> Any:
-                return stack.enter_context(int8_latency(lesson, card=card))
+            def timer(lesson: Lesson) -> Any:
+                batches = (images for images, _ in lesson.feed.batches(0))
+                return stack.enter_context(int8_latency(batches, card=card))
 
             return prune(run, data, wanted, out=out, teacher=teacher, latency=timer, **chosen, **words)
 

@@ -110,7 +110,7 @@ def _sensitivity(
     found = find_sensitivity(run, data, criterion=criterion, progress=text.counted("layers"))
     if page is not None:
         text.tell(f"page     {write_sensitivity_page(page, found, force=force)}")
-    text.show_json(found.as_dict()) if as_json else show_sensitivity(found)
+    text.show_json(found.as_dict()) if as_json else show_sensitivity(found.as_dict())
 
 
 def _as_dict(comparison: Any) -> Any:

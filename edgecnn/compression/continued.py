@@ -32,13 +32,13 @@ class Source:
     model: Any
 
 
-def opened(run: Path, data: tuple[Dataset, Dataset], *, out: Path) -> Source:
+def opened(run: Path, data: tuple[Dataset, Dataset], *, out: Path | None = None) -> Source:
     """Read a run that is to be trained on.
 
     Args:
         run: the run folder; stays as it is.
         data: training and validation images.
-        out: the new run's folder.
+        out: the new run's folder; None where none is written.
 
     Raises:
         TrainingError: `out` is the run itself, or the data have other labels than the run.
@@ -46,7 +46,7 @@ def opened(run: Path, data: tuple[Dataset, Dataset], *, out: Path) -> Source:
     """
     source = Run(run)
     card = source.read_card()
-    if out.resolve() == run.resolve():
+    if out is not None and out.resolve() == run.resolve():
         raise TrainingError(f"{out}: a run's weights never change. Choose another folder for the new run.")
     if data[0].labels != card.labels:
         raise TrainingError(
