@@ -5,6 +5,7 @@
     model.keras        the numbers                   train (best epoch)
     history.csv        one line for each epoch       train
     training.json      outcome: per class, confusion train
+    teacher.json       whom it learned from, if any  train
     checkpoints/       to resume from                train
     float32.tflite …   <scheme>.tflite               convert
     measurements.jsonl one line for each measurement evaluate, bench
@@ -59,6 +60,11 @@ class Run:
     def training(self) -> Path:
         """The outcome on validation data, as JSON."""
         return self.path / "training.json"
+
+    @property
+    def teacher(self) -> Path:
+        """The run that was learned from beside the data, as JSON; absent where there was none."""
+        return self.path / "teacher.json"
 
     @property
     def checkpoints(self) -> Path:

@@ -66,6 +66,15 @@ class Head(Protocol):
     def criterion(self, spec: InputSpec, *, smoothing: float) -> Callable[[Any, Any], tuple[Any, Any]]:
         """TensorFlow: (targets, outputs) to one loss and one figure in [0, 1] for each sample, (batch,)."""
 
+    IMITATED: float
+    """The share of the loss, in [0, 1], that is best `imitation` where there is a teacher."""
+
+    TEMPERATURE: float
+    """What scores are best divided by for `imitation`."""
+
+    def imitation(self, spec: InputSpec, *, temperature: float) -> Callable[[Any, Any], Any]:
+        """TensorFlow: (a teacher's outputs, outputs) to one loss each, (batch,), 0 where they agree."""
+
     def outcome(
         self, outputs: Sequence[Array], dataset: Dataset, views: Sequence[View], card: Card
     ) -> dict[str, Any]:

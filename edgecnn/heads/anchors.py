@@ -22,12 +22,15 @@ from edgecnn.zoo.keras import tf
 __all__ = [
     "FIGURE",
     "FRESH",
+    "IMITATED",
     "ROLES",
     "SCORE",
+    "TEMPERATURE",
     "build",
     "check",
     "criterion",
     "fitted_options",
+    "imitation",
     "options",
     "outcome",
     "placed",
@@ -39,6 +42,8 @@ __all__ = [
 ROLES = ("boxes", "scores")
 FIGURE, SCORE = "overlap", "mAP"
 FRESH = detector.OWN
+
+IMITATED, TEMPERATURE = 0.5, 1.0
 
 BEST: Final = 10
 """Cells that answer for one box, at most (TOOD takes 13; small boxes lie in fewer)."""
@@ -99,6 +104,38 @@ def criterion(spec: InputSpec, *, smoothing: float) -> Callable[[Any, Any], tupl
         loss = tf.reduce_sum(entropy, -1) + _BOX_WEIGHT * tf.reduce_sum(share * (1 - distance), -1)
         mean = tf.reduce_sum(overlap * answered, -1) / tf.maximum(tf.reduce_sum(answered, -1), 1.0)
         return loss / whole, mean
+
+    return losses
+
+
+def imitation(spec: InputSpec, *, temperature: float) -> Callable[[Any, Any], Any]:
+    """The criterion with a teacher's answers where it has the truth.
+
+    Every cell learns the teacher's scores, soft as they are; boxes count as far as the teacher is sure of
+    them (Chen et al., 2017, "Learning efficient object detection models with knowledge distillation"; with overlap in place of its distances, as Zheng et al., 2022, arXiv 2102.12252, do).
+
+    Args:
+        spec: of the network's input, which must be the teacher's, too.
+        temperature: what logits are divided by before the sigmoid.
+
+    Returns:
+        TensorFlow: a teacher's [codes (batch, n, 4), logits (batch, n, c)] and the student's, to losses
+        (batch,) float32. No gradient flows to the teacher.
+    """
+    cells = tf.constant(task.anchors(_card(spec)))
+
+    def losses(taught: Any, outputs: Any) -> Any:
+        their_codes, theirs = (tf.stop_gradient(tf.cast(one, tf.float32)) for one in taught)
+        codes, ours = (tf.cast(one, tf.float32) for one in outputs)
+        wanted, chance = tf.sigmoid(theirs / temperature), tf.sigmoid(ours / temperature)
+        # The same weights as the criterion's, each label of a cell counting as far as either says it.
+        weight = tf.stop_gradient(tf.maximum(wanted, 0.75 * tf.square(chance)))
+        excess = boxes.excess_entropy(theirs / temperature, ours / temperature)
+        entropy = temperature**2 * tf.reduce_sum(weight * excess, (1, 2))
+        sure = tf.reduce_max(tf.sigmoid(theirs), -1)
+        whole = tf.maximum(tf.reduce_mean(tf.reduce_sum(sure, -1)), 1.0)
+        _, distance = _diou(_decoded(codes, cells), _decoded(their_codes, cells))
+        return (entropy + _BOX_WEIGHT * tf.reduce_sum(sure * (1 - distance), -1)) / whole
 
     return losses
 

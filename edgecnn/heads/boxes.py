@@ -19,8 +19,9 @@ from edgecnn.evaluation import detection as judging
 from edgecnn.image import Array, View
 from edgecnn.results import Boxes
 from edgecnn.tasks import detection as task
+from edgecnn.zoo.keras import tf
 
-__all__ = ["PADDING", "check", "fitted_options", "outcome", "placed", "targets", "vary"]
+__all__ = ["PADDING", "check", "excess_entropy", "fitted_options", "outcome", "placed", "targets", "vary"]
 
 PADDING: Final = -1.0
 """The label of a row that holds no box."""
@@ -99,6 +100,12 @@ def check_unsmoothed(smoothing: float) -> None:
     """
     if smoothing:
         raise TrainingError(f"a detector learns without label smoothing: use 0, not {smoothing:g}.")
+
+
+def excess_entropy(theirs: Any, ours: Any) -> Any:
+    """TensorFlow: the Kullback-Leibler divergence of each score from a teacher's; both are logits."""
+    own = tf.nn.sigmoid_cross_entropy_with_logits(tf.sigmoid(theirs), theirs)
+    return tf.nn.sigmoid_cross_entropy_with_logits(tf.sigmoid(theirs), ours) - own
 
 
 def outcome(

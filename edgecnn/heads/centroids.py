@@ -18,12 +18,15 @@ from edgecnn.zoo.keras import tf
 __all__ = [
     "FIGURE",
     "FRESH",
+    "IMITATED",
     "ROLES",
     "SCORE",
+    "TEMPERATURE",
     "build",
     "check",
     "criterion",
     "fitted_options",
+    "imitation",
     "options",
     "outcome",
     "placed",
@@ -35,6 +38,7 @@ __all__ = [
 ROLES = ("scores",)
 FIGURE, SCORE = "centres found", "F1"
 FRESH = centroids.OWN
+IMITATED, TEMPERATURE = 0.5, 1.0
 
 structure, build = centroids.structure, centroids.build
 
@@ -85,6 +89,32 @@ def criterion(spec: InputSpec, *, smoothing: float) -> Callable[[Any, Any], tupl
         found = tf.reduce_sum(tf.cast(own > 0.5, tf.float32) * real, -1)
         share = found / tf.maximum(tf.reduce_sum(real, -1), 1.0)
         return tf.reduce_sum(entropy, (1, 2)) / count, share
+
+    return losses
+
+
+def imitation(spec: InputSpec, *, temperature: float) -> Callable[[Any, Any], Any]:
+    """The criterion with a teacher's scores where it has the truth: every cell, each as far as it errs.
+
+    Such a soft target and such a weight are those of Li et al., 2020 (Generalized Focal Loss, arXiv
+    2006.04388, eq. 3, beta 2).
+
+    Args:
+        spec: of the network's input, which must be the teacher's, too.
+        temperature: what logits are divided by before the sigmoid.
+
+    Returns:
+        TensorFlow: a teacher's [logits (batch, h, w, c)] and the student's, to losses (batch,) float32. No
+        gradient flows to the teacher.
+    """
+
+    def losses(taught: Any, outputs: Any) -> Any:
+        theirs, ours = (tf.cast(one, tf.float32) / temperature for (one,) in (taught, outputs))
+        theirs = tf.stop_gradient(theirs)
+        wanted = tf.sigmoid(theirs)
+        excess = boxes.excess_entropy(theirs, ours) * tf.square(wanted - tf.sigmoid(ours))
+        count = tf.maximum(tf.reduce_mean(tf.reduce_sum(wanted, (1, 2, 3))), 1.0)
+        return temperature**2 * tf.reduce_sum(excess, (1, 2, 3)) / count
 
     return losses
 

@@ -18,6 +18,8 @@ ROLES = task.roles({})
 FIGURE = SCORE = "accuracy"
 FRESH = ("logits",)
 
+IMITATED, TEMPERATURE = 0.9, 4.0
+
 structure, build = zoo.structure, zoo.build
 
 
@@ -100,6 +102,30 @@ def _entropy(targets: Any, logits: Any, smoothing: float) -> Any:
     classes = logits.shape[-1]
     wanted = tf.one_hot(targets, classes) * (1 - smoothing) + smoothing / classes
     return tf.nn.softmax_cross_entropy_with_logits(wanted, logits)
+
+
+def imitation(spec: InputSpec, *, temperature: float) -> Callable[[Any, Any], Any]:
+    """How far the answers lie from a teacher's (Hinton et al., 2015, arXiv 1503.02531, section 2).
+
+    Args:
+        spec: makes no difference.
+        temperature: what both logits are divided by before the softmax, greater than 0: the higher, the more
+            counts how a teacher ranks the classes that it does not answer.
+
+    Returns:
+        TensorFlow: a teacher's [logits (batch, classes)] and the student's, of any float dtype, to the
+        Kullback-Leibler divergence of the student's softmax from the teacher's, times temperature squared, so
+        that gradients stay as large: (batch,) float32. No gradient flows to the teacher.
+    """
+
+    def losses(taught: Any, outputs: Any) -> Any:
+        theirs, ours = (
+            tf.nn.log_softmax(tf.cast(one, tf.float32) / temperature) for (one,) in (taught, outputs)
+        )
+        theirs = tf.stop_gradient(theirs)
+        return temperature**2 * tf.reduce_sum(tf.exp(theirs) * (theirs - ours), -1)
+
+    return losses
 
 
 def outcome(outputs: Sequence[Array], dataset: Dataset, views: Sequence[View], card: Card) -> dict[str, Any]:

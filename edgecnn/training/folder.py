@@ -60,11 +60,14 @@ def started(run: Run, recipe: Recipe, *, resume: bool, notes: Mapping[str, str])
     """Write recipe and notes (name to text); of a run that is replaced, remove all a run can hold first.
 
     Raises:
-        TrainingError: the folder cannot be written.
+        TrainingError: the folder cannot be written, or what is resumed learned from another teacher.
     """
     try:
-        if not resume:
-            for old in (run.card, run.model, run.history, run.training, run.measurements, *_converted(run)):
+        if resume:
+            _refuse_another_teacher(run, notes)
+        else:
+            for old in (run.card, run.model, run.history, run.training, run.teacher, run.measurements,
+                        *_converted(run)):  # fmt: skip
                 old.unlink(missing_ok=True)
             if run.checkpoints.is_dir():
                 shutil.rmtree(run.checkpoints)
@@ -144,6 +147,16 @@ def _resumed(run: Run, recipe: Recipe | None) -> Recipe:
             "Resume with the same settings, or start a new run."
         )
     return own
+
+
+def _refuse_another_teacher(run: Run, notes: Mapping[str, str]) -> None:
+    before = run.teacher.read_text(encoding="utf-8") if run.teacher.is_file() else None
+    if before != notes.get(run.teacher.name):
+        told = "from no teacher" if before is None else f"as {run.teacher} says"
+        raise TrainingError(
+            f"{run.path} learned {told}, and is now resumed otherwise. Resume with the same teacher, weight, "
+            "temperature and features, or start a new run."
+        )
 
 
 def _converted(run: Run) -> list[Path]:
