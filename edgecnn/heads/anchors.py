@@ -111,8 +111,9 @@ def criterion(spec: InputSpec, *, smoothing: float) -> Callable[[Any, Any], tupl
 def imitation(spec: InputSpec, *, temperature: float) -> Callable[[Any, Any], Any]:
     """The criterion with a teacher's answers where it has the truth.
 
-    Every cell learns the teacher's scores, soft as they are; boxes count as far as the teacher is sure of
-    them (Chen et al., 2017, "Learning efficient object detection models with knowledge distillation"; with overlap in place of its distances, as Zheng et al., 2022, arXiv 2102.12252, do).
+    Every cell learns the teacher's scores, soft as they are, and its boxes as far as the teacher is sure of
+    them: of weighting what is imitated so, see Chen et al., 2017 ("Learning efficient object detection models
+    with knowledge distillation", section 3); the distance of boxes is the criterion's own.
 
     Args:
         spec: of the network's input, which must be the teacher's, too.
