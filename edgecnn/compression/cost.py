@@ -67,6 +67,11 @@ class Cost:
                 row[product.columns] = True
         object.__setattr__(self, "_touches", touches)
 
+    @property
+    def whole(self) -> int:
+        """MACs of one image through the network as it is."""
+        return self.total(np.ones(self.units, bool))
+
     def total(self, keep: Keep) -> int:
         """MACs of one image through what stays.
 
@@ -117,7 +122,7 @@ def _products(call: Call, channels: Channels) -> Iterator[Product]:
     elif kind in (layers.Conv2D, layers.Conv2DTranspose):
         # A transposed convolution spreads each of its inputs, others gather each of their outputs.
         places = _places(call, (call.inputs[0] if kind is layers.Conv2DTranspose else call.output).shape)
-        read = channels.read[call.name]
+        read = channels.made[call.before[0].name]
         read = read[: len(read) // layer.groups]  # with groups all of them are fixed
         yield Product(call.name, places * math.prod(layer.kernel_size), read, made)
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn.compression.passing import READERS, is_depthwise, passed
+from edgecnn.compression.passing import READERS, passed
 from edgecnn.compression.rewrite import calls
 from edgecnn.compression.ties import Numbers, Ties
 
@@ -49,8 +49,8 @@ class Channels:
         units: how many there are.
         made: of each call, by name, the unit of each output channel (channels,). Behind Flatten one entry for
             each value. A unit may be there more than once.
-        read: of each call with a kernel over all its input channels (Conv2D, Dense, Conv2DTranspose,
-            SeparableConv2D), the unit of each input channel of the kernel (channels,).
+        read: of each call with a kernel over all its input channels (Conv2D without groups, Dense,
+            Conv2DTranspose, SeparableConv2D), the unit of each input channel of the kernel (channels,).
         groups: the units that may go.
         fixed: of each call that makes units which cannot go, why: they are in no group.
     """
@@ -60,6 +60,14 @@ class Channels:
     read: Mapping[str, Numbers]
     groups: tuple[Group, ...]
     fixed: Mapping[str, str]
+
+    @property
+    def free(self) -> Keep:
+        """(units,): whether each unit may go."""
+        may = np.zeros(self.units, bool)
+        for group in self.groups:
+            may[group.units] = True
+        return may
 
     def kept(self, name: str, keep: Keep) -> Numbers:
         """The places of a call's output channels that stay, ascending."""
@@ -97,7 +105,7 @@ def channels_of(model: Any) -> Channels:
         read={
             call.name: of[through[call.before[0].name]]
             for call in found
-            if type(call.layer) in READERS and not is_depthwise(call)
+            if type(call.layer) in READERS and getattr(call.layer, "groups", 1) == 1
         },
         groups=tuple(Group(names[0], np.array(units), names) for names, units in members.items()),
         fixed=kept_whole,

@@ -123,7 +123,7 @@ def _softmax(call: Call, given: Sequence[Numbers], ties: Ties) -> Numbers:
 
 
 def _norm(call: Call, given: Sequence[Numbers], ties: Ties) -> Numbers:
-    axes = list(np.atleast_1d(call.layer.axis))
+    axes = np.atleast_1d(call.layer.axis).tolist()
     if axes != [len(call.output.shape) - 1]:
         raise _refused(call, f"normalizes axis {axes}, not the channels. Give it axis=-1.")
     return given[0]

@@ -76,9 +76,9 @@ def _check(model: Any, channels: Channels, keep: Keep) -> None:
             raise TrainingError(
                 f"all {len(group.units)} channels of layer {group.name!r} would go. Keep at least one."
             )
+    lost = ~keep & ~channels.free
     for name, why in channels.fixed.items():
-        free = np.concatenate([np.array([], int), *(group.units for group in channels.groups)])
-        if np.setdiff1d(channels.made[name][~keep[channels.made[name]]], free).size:
+        if lost[channels.made[name]].any():
             raise TrainingError(f"channels of layer {name!r} cannot go: it {why}. Keep them.")
 
 
