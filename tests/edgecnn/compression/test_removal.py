@@ -125,7 +125,6 @@ def places(name):
 NETWORKS = [
     *((classifier, name) for name in zoo.ZOO),
     (boxes, "mobilenet_v2"),
-    (boxes, "mobilenet_v3_small"),
     (places, "mobilenet_v2"),
 ]
 
