@@ -58,6 +58,9 @@ def train(
         bool, Option("--pretrained", help="Start from ImageNet weights (extra `pretrained`).")
     ] = False,
     weights: Annotated[Path | None, Option(help="Start from this weight file instead.")] = None,
+    distill: Annotated[
+        Path | None, Option(help="Learn from this run's answers, too: the teacher, of the same labels.")
+    ] = None,
     no_flip: Annotated[
         bool, Option("--no-flip", help="Do not mirror images: for text, arrows, signs.")
     ] = False,
@@ -75,7 +78,6 @@ def train(
 ) -> None:
     """Train a network on labelled images; killed at any moment, --resume goes on where it was."""
     from edgecnn.data import training_splits
-    from edgecnn.training.fit import train as fit_network
     from edgecnn.training.progress import line
 
     chosen: dict[str, Any] = {"model": model, "size": size, "width": width, "color": color, "fit": fit}
@@ -86,7 +88,7 @@ def train(
     given = {name: value for name, value in chosen.items() if value is not None}
     splits = training_splits(data, task=task, seed=given.get("seed", _own_seed(out) if resume else 0))
     recipe = None if resume and not given else _recipe(splits[0], given)
-    run = fit_network(
+    run = _fit(out, distill, resume)(
         splits, recipe, out=out, resume=resume, force=force, skip_unreadable=skip_unreadable,
         progress=lambda now: text.progress(line(now)),
     )  # fmt: skip
@@ -104,6 +106,20 @@ def pretrained(
 
     run = write_published(model, out=out, weights=weights, force=force)
     text.show(f"{run.path}  next: edgecnn convert {run.path} --float32")
+
+
+def _fit(out: Path, teacher: Path | None, resume: bool) -> Any:
+    """What trains: with a teacher where one is named, or was when the run began that is resumed."""
+    from functools import partial
+
+    from edgecnn.runs import Run
+    from edgecnn.training.fit import train as fit_network
+
+    if teacher is None and not (resume and Run(out).teacher.is_file()):
+        return fit_network
+    from edgecnn.compression.distill import train_student
+
+    return partial(train_student, teacher)
 
 
 def _recipe(dataset: Any, given: dict[str, Any]) -> Any:

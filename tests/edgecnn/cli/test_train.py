@@ -62,3 +62,22 @@ def test_what_cannot_be_learned_is_refused_in_one_line(tmp_path, words, message)
     assert message in ended.output
     assert len(ended.output.strip().splitlines()) == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_a_student_has_a_teacher_and_resumes_with_it_unasked(tints, tints_run, tmp_path):
+    out = tmp_path / "small"
+    words = (tints, "--model", "resnet8", "--width", 0.25, "--size", 16, "--out", out, "--epochs", 1)
+    ended = run(*words, "--batch", 16, "--distill", tints_run)
+    assert ended.exit_code == 0, ended.output
+    (line,) = json.loads((out / "card.json").read_text())["lineage"]
+    assert "width 0.25, distilled from tints " in line
+    (out / "training.json").unlink()
+    assert run(tints, "--out", out, "--resume").exit_code == 0
+    assert json.loads((out / "card.json").read_text())["lineage"] == [line]
+
+
+def test_a_teacher_that_is_none_is_refused_in_one_line(tints, tmp_path):
+    ended = run(tints, "--out", tmp_path / "run", "--distill", tints)
+    assert ended.exit_code == 1
+    assert "is not a run" in ended.output
+    assert len(ended.output.strip().splitlines()) == 1
