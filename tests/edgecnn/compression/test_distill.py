@@ -207,7 +207,7 @@ def test_a_detector_learns_from_a_detector_of_its_own_size_only(tiny_backbone, t
     spec = InputSpec(64, 64, mean=(127.5,), std=(127.5,), fit="letterbox")
     large = Recipe(
         tiny_backbone, spec, task="detection", design="centroids", width=0.5, epochs=1, batch=8,
-        optimizer="adam", rate=3e-3, warmup_epochs=0.1, label_smoothing=0.0, ema=0.8, augment=Augment(flip=True),
+        optimizer="adam", rate=3e-3, warmup_epochs=0.1, label_smoothing=0.0, ema=0.8, augment=Augment(),
     )  # fmt: skip
     teacher = train(splits, large, out=tmp_path / "large")
     small = train_student(teacher.path, splits, replace(large, width=0.25), out=tmp_path / "small")
