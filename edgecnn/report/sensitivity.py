@@ -20,7 +20,7 @@ from edgecnn.report.words import listed, percent, points, significant
 _TOP, _ROW, _BOTTOM = 26, 26, 8
 """Heights, px: of the ticks above the rows, of a row, below the rows."""
 
-_TICKS = (0, 0.5, 1, 2, 5, 10, 20, 40, 60, 80)
+_TICKS = (0, 0.5, 1, 2, 5, 10, 20, 30, 40, 60, 80)
 """Points lost."""
 
 _NAMED = 3
@@ -108,7 +108,7 @@ def plot(found: Mapping[str, Any], *, width: int) -> str:
     """
     layers: Sequence[Mapping[str, Any]] = found["layers"]
     broad = width > 500
-    left, right = (200, 130) if broad else (104, 50)
+    left, right = (200, 130) if broad else (126, 50)
     most = max([1.0, *(_lost(found, trial) for layer in layers for trial in layer["trials"])])
     across = Axis(0.0, sqrt(1.05 * most), left, width - right - 14)
     height = _TOP + _ROW * len(layers) + _BOTTOM
@@ -155,7 +155,8 @@ def _row(
         element("title", text=f"{layer['name']}, {layer['channels']} channels: {_told(found, layer)}"),
         element("text", x=8, y=y + 4, class_=f"layer{' heavy' * heavy}", text=name),
         element("path", d=path([(across.start, y), (max(places), y)]), class_="lost"),
-        *(_dot(place, y, number, len(places)) for number, place in enumerate(places)),
+        # the smallest last, so that none hides another
+        *(_dot(place, y, number, len(places)) for number, place in reversed([*enumerate(places)])),
         bar,
         element("text", x=width - 4, y=y + 4, text_anchor="end", class_="number", text=part),
     )

@@ -52,7 +52,7 @@ def test_every_layer_has_a_dot_for_each_share_further_right_the_more_is_lost(wid
     for row in rows:
         dots = [float(dot.get("cx")) for dot in row.iter(f"{SVG}circle")]
         assert len(dots) == 3
-        assert dots == sorted(dots)
+        assert dots == sorted(dots, reverse=True)
         assert max(dots) < width
     by_row = [max(float(dot.get("cx")) for dot in row.iter(f"{SVG}circle")) for row in rows]
     assert by_row[0] == max(by_row)
@@ -79,7 +79,7 @@ def test_nothing_lost_anywhere_can_be_drawn():
 
 def test_shares_are_told_apart_by_size_and_filling():
     (row, *_) = parsed(found()).iter(f"{SVG}g")
-    dots = list(row.iter(f"{SVG}circle"))
+    dots = list(row.iter(f"{SVG}circle"))[::-1]
     radii = [float(dot.get("r")) for dot in dots]
     assert radii == sorted(set(radii))
     assert [dot.get("class") for dot in dots] == ["share", "share some", "share most"]
