@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from edgecnn.auditing import audit_model
     from edgecnn.card import Card, InputSpec
+    from edgecnn.comparison import compare
+    from edgecnn.compressing import compress, find_sensitivity
+    from edgecnn.compression.distill import train_student
     from edgecnn.compression.quantize import train_quantized
     from edgecnn.conversion import convert_model
     from edgecnn.data import open_dataset, training_splits
@@ -84,10 +87,13 @@ _HOME = {
     "bearing_deg": "edgecnn.runtime.tracking.bearing",
     "bench_models": "edgecnn.measure",
     "benchmark": "edgecnn.runtime.benchmark",
+    "compare": "edgecnn.comparison",
+    "compress": "edgecnn.compressing",
     "convert_model": "edgecnn.conversion",
     "diff_models": "edgecnn.difference",
     "evaluate": "edgecnn.evaluation",
     "evaluate_model": "edgecnn.measure",
+    "find_sensitivity": "edgecnn.compressing",
     "frames": "edgecnn.runtime.frames",
     "inspect_dataset": "edgecnn.data.info",
     "inspect_model": "edgecnn.inspection",
@@ -99,6 +105,7 @@ _HOME = {
     "selftest": "edgecnn.runtime.selftest",
     "train": "edgecnn.training.fit",
     "train_quantized": "edgecnn.compression.quantize",
+    "train_student": "edgecnn.compression.distill",
     "training_splits": "edgecnn.data",
     "watch": "edgecnn.watching",
     "write_report": "edgecnn.report",
@@ -139,10 +146,13 @@ __all__ = [
     "bearing_deg",
     "bench_models",
     "benchmark",
+    "compare",
+    "compress",
     "convert_model",
     "diff_models",
     "evaluate",
     "evaluate_model",
+    "find_sensitivity",
     "frames",
     "inspect_dataset",
     "inspect_model",
@@ -154,6 +164,7 @@ __all__ = [
     "selftest",
     "train",
     "train_quantized",
+    "train_student",
     "training_splits",
     "watch",
     "write_report",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from edgecnn.data import training_splits
 from edgecnn.data.dataset import Dataset
@@ -24,6 +24,9 @@ from edgecnn.training.progress import Progress
 if TYPE_CHECKING:
     from edgecnn.comparison import Comparison
     from edgecnn.compression.sensitivity import Sensitivity
+
+Pattern: TypeAlias = Literal["any", "2:4", "block"]
+"""Which weights become zero: whatever is smallest, two of every four, or whole blocks."""
 
 Data = Path | str | tuple[Dataset, Dataset]
 """Training and validation images, or the path of a data set that has both."""
@@ -69,7 +72,7 @@ def compress(
     multiple: int | None = None,
     steps: int = 1,
     sparsity: float | None = None,
-    pattern: str = "any",
+    pattern: Pattern = "any",
     clusters: int | None = None,
     qat: bool = False,
     teacher: Path | str | None = None,
@@ -175,7 +178,7 @@ def _stages(
     *,
     goal: dict[str, float | None],
     pruning: dict[str, Any],
-    sparse: tuple[float | None, str],
+    sparse: tuple[float | None, Pattern],
     clusters: int | None,
     qat: bool,
     teacher: Path | None,

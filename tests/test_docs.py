@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 DETECTION = ROOT / "docs" / "detection.md"
 LIVE = ROOT / "docs" / "live.md"
+COMPRESSION = ROOT / "docs" / "compression.md"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -112,6 +113,17 @@ def test_a_camera_watches_as_its_page_tells(tmp_path):
     ended = run(f"python -c {shlex.quote(block)}", tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert re.search(r"^\d+ results, the last \d+ ms old$", ended.stdout, re.MULTILINE), ended.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow
+def test_networks_become_smaller_as_their_page_tells(tmp_path):
+    run_all(exit_codes(COMPRESSION), tmp_path, least=9)
+    assert (tmp_path / "runs" / "both-channels" / "model.keras").is_file()
+    (block,) = blocks(COMPRESSION, "python")
+    ended = run(f"python -c {shlex.quote(block)}", tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert "MACs" in ended.stdout
 
 
 @pytest.mark.tensorflow

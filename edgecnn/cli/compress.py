@@ -1,7 +1,7 @@
 """`edgecnn compress`: a run in, a smaller run out, and what that bought."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer import Argument, Option
@@ -44,7 +44,7 @@ def compress(
     sparsity: Annotated[
         float | None, Option(help="Share of the weights to set to zero: smaller zipped, not faster.")
     ] = None,
-    pattern: Annotated[str, Option(help="Which weights become zero: any, 2:4 or block.")] = "any",
+    pattern: Annotated[Literal["any", "2:4", "block"], Option(help="Which weights become zero.")] = "any",
     clusters: Annotated[
         int | None, Option(help="Different weights a layer may have: smaller zipped, not faster.")
     ] = None,
@@ -77,6 +77,10 @@ def compress(
     if sensitivity:
         _sensitivity(run, data, criterion, page, force=force, as_json=as_json)
         return
+    if all(way in (None, False) for way in (channels, macs, latency, sparsity, clusters, qat, distill)):
+        raise typer.BadParameter(
+            "say how: --channels, --macs, --latency, --sparsity, --clusters, --qat, --distill, --sensitivity"
+        )
     if out is None:
         raise typer.BadParameter("say where the new run goes: --out")
     from edgecnn.cli.comparison import show_comparison
