@@ -126,7 +126,7 @@ def distill(
     teacher: Path,
     out: Path,
     teaching: Teaching | None = None,
-    epochs: int = EPOCHS,
+    epochs: int | None = None,
     rate: float | None = None,
     batch: int | None = None,
     seed: int = 0,
@@ -144,7 +144,7 @@ def distill(
         teacher: a finished run of the same task and labels.
         out: the new run's folder.
         teaching: how much is learned from the teacher; None takes what the head says.
-        epochs: passes over the training images.
+        epochs: passes over the training images; None is `EPOCHS`.
         rate: highest learning rate; None takes `RATE_SHARE` of the run's own.
         batch: images in a step; None takes the run's own, or one that suits images and their number.
         seed: of order and augmentation.
@@ -163,7 +163,7 @@ def distill(
     """
     _refuse_itself(teacher, out)
     source = opened(run, data, out=out)
-    chosen = recipe_for(source, data[0], epochs=epochs, batch=batch, seed=seed)
+    chosen = recipe_for(source, data[0], epochs=epochs or EPOCHS, batch=batch, seed=seed)
     chosen = replace(chosen, rate=rate or RATE_SHARE * chosen.rate)
     read, how = _read(teacher, chosen, source.card.labels), teaching or Teaching()
     learned = Subject(
@@ -225,22 +225,6 @@ def taught(
             Run(Path()).teacher.name: json.dumps(note, indent=1, ensure_ascii=False) + "\n",
         },
     )
-
-
-def guide(teacher: Path, lesson: Lesson, recipe: Recipe, *, teaching: Teaching | None = None) -> Guide:
-    """What a teacher adds to a loss; without features. See `taught`, which says so in the new run, too.
-
-    Args:
-        teacher: a finished run of the lesson's task and labels.
-        lesson: what is learned.
-        recipe: says the student's input and the precision of both.
-        teaching: how much is learned from the teacher; None takes what the head says.
-
-    Raises:
-        TrainingError: a teacher that does not fit; says why.
-        DataError, CardError, ModelError: the teacher cannot be read.
-    """
-    return _guide(_read(teacher, recipe, lesson.labels), lesson, recipe, teaching or Teaching(), ())
 
 
 def _guide(teacher: Teacher, lesson: Lesson, recipe: Recipe, how: Teaching, features: Sequence[str]) -> Guide:

@@ -18,6 +18,8 @@ ROLES = task.roles({})
 FIGURE = SCORE = "accuracy"
 FRESH = ("logits",)
 
+# A ResNet-8 of half the width, 6 epochs on 10,000 images of CIFAR-10, one seed: 55.0 % alone, 57.9 % at
+# a weight of 0.5, 58.6 % at 0.9.
 IMITATED, TEMPERATURE = 0.9, 4.0
 
 structure, build = zoo.structure, zoo.build
