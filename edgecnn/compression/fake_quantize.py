@@ -15,9 +15,11 @@ from typing import Any, Final
 import numpy as np
 
 from edgecnn.card import InputSpec
+from edgecnn.compression import kept
 from edgecnn.compression.folding import WEIGHTED, channel_axes, fold, kernel_name
-from edgecnn.compression.grid import bias_on_grid, on_grid
-from edgecnn.compression.rewrite import Call, Tensor, applied, copied, rewrite
+from edgecnn.compression.grid import bias_on_grid
+from edgecnn.compression.kept import Kept
+from edgecnn.compression.rewrite import Call, Tensor, applied, calls, copied, rewrite
 from edgecnn.compression.rounding import Point, input_range, points, source
 from edgecnn.errors import MissingExtra
 from edgecnn.image import Array
@@ -46,12 +48,14 @@ class FakeQuantized:
         folded: the network that it was made from, in float.
         placed: what is rounded in `folded`, by layer.
         ranges: the moving ones of these ranges.
+        kept: what training leaves of kernels that came sparse or clustered, by layer.
     """
 
     model: Any
     folded: Any
     placed: Mapping[str, Point]
     ranges: Mapping[str, "ActivationRange"]
+    kept: Mapping[str, Kept]
 
     def calibrate(self, batches: Iterable[Array]) -> None:
         """Set every range to the mean of what the float network shows on each batch.
@@ -81,7 +85,7 @@ class FakeQuantized:
                 if call.layer.weights:
                     kernel, bias = self.model.get_layer(_wrapped(call.name)).trainable_weights
                     axes = channel_axes(kernel, layer)
-                    kernel = on_grid(kernel, axes).numpy()
+                    kernel = self.kept.get(call.name, kept.ALL).rounded(kernel, axes).numpy()
                     low, high = self._range(source(call, self.placed))
                     layer.set_weights([kernel, bias_on_grid(bias.numpy(), kernel, axes, (high - low) / 255)])
             if call.name not in self.placed:
@@ -110,6 +114,7 @@ def fake_quantized(model: Any, spec: InputSpec) -> FakeQuantized:
     """
     folded = fold(model)
     placed = points(folded, input_range(spec))
+    worth = {call.name: found for call in calls(folded) if (found := _kept(call.layer)) is not None}
     ranges = {name: ActivationRange() for name, point in placed.items() if not (point.low_high or point.like)}
 
     def rounding(name: str) -> Any:
@@ -126,13 +131,16 @@ def fake_quantized(model: Any, spec: InputSpec) -> FakeQuantized:
             layer = keras.layers.Activation("linear", name=f"{call.name}_grid")
         if quantizer is None and not layer.weights:
             return applied(copied(layer), given)
-        wrapper = QuantizeWrapperV2(copied(layer), _Config(quantizer), name=_wrapped(call.name))
+        wrapper = QuantizeWrapperV2(
+            copied(layer), _Config(quantizer, worth.get(call.name, kept.ALL)), name=_wrapped(call.name)
+        )
         made = applied(wrapper, given)
         for variable, value in zip(wrapper.trainable_weights, layer.get_weights(), strict=True):
             variable.assign(value)
         return made
 
-    return FakeQuantized(_with_named_outputs(rewrite(folded, make), folded), folded, placed, ranges)
+    trained = _with_named_outputs(rewrite(folded, make), folded)
+    return FakeQuantized(trained, folded, placed, ranges, worth)
 
 
 class ActivationRange(Quantizer):
@@ -208,16 +216,16 @@ class _Fixed(Quantizer):
 
 
 class _Kernel(Quantizer):
-    """Rounds a kernel to its own grid."""
+    """Rounds a kernel to its own grid, or to what of it is to be kept."""
 
-    def __init__(self, axes: tuple[int, ...]) -> None:
-        self._axes = axes
+    def __init__(self, axes: tuple[int, ...], worth: Kept) -> None:
+        self._axes, self._kept = axes, worth
 
     def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
         return {}
 
     def __call__(self, inputs: Any, training: bool, weights: Any, **_: Any) -> Any:
-        return on_grid(inputs, self._axes)
+        return self._kept.rounded(inputs, self._axes)
 
     def get_config(self) -> dict[str, Any]:
         return {}
@@ -226,14 +234,14 @@ class _Kernel(Quantizer):
 class _Config(QuantizeConfig):
     """What tfmot rounds of one layer: its kernel if it has one, and its output if a quantizer is given."""
 
-    def __init__(self, output: Any) -> None:
-        self._output = output
+    def __init__(self, output: Any, worth: Kept) -> None:
+        self._output, self._kept = output, worth
 
     def get_weights_and_quantizers(self, layer: Any) -> list[tuple[Any, Any]]:
         if type(layer) not in WEIGHTED:
             return []
         kernel = getattr(layer, kernel_name(layer))
-        return [(kernel, _Kernel(channel_axes(kernel, layer)))]
+        return [(kernel, _Kernel(channel_axes(kernel, layer), self._kept))]
 
     def set_quantize_weights(self, layer: Any, quantize_weights: Sequence[Any]) -> None:
         for kernel in quantize_weights:
@@ -259,6 +267,14 @@ def _with_named_outputs(model: Any, source: Any) -> Any:
         for name, output in zip(source.output_names, model.outputs, strict=True)
     ]
     return keras.Model(model.inputs, named, name=model.name)
+
+
+def _kept(layer: Any) -> Kept | None:
+    """What of a layer's kernel is to stay; a depthwise one is never made sparse or clustered."""
+    if type(layer) not in WEIGHTED or type(layer) is keras.layers.DepthwiseConv2D:
+        return None
+    kernel = layer.kernel.numpy()
+    return kept.found(kernel, channel_axes(kernel, layer))
 
 
 def _wrapped(name: str) -> str:

@@ -3,8 +3,9 @@
     train_quantized(Path("runs/cats"), training_splits("photos/"), out=Path("runs/cats-qat"))
 
 The weights start where the run's training ended; a few epochs at a small rate let them find their place on
-the int8 grid. Loop, checkpoints and files are those of `edgecnn.training`; what is rounded where is
-`edgecnn.compression.fake_quantize`. (Jacob et al. 2018, arXiv 1712.05877, section 3.)
+the int8 grid. Kernels that come sparse or clustered stay so. Loop, checkpoints and files are those of
+`edgecnn.training`; what is rounded where is `edgecnn.compression.fake_quantize`. (Jacob et al. 2018, arXiv
+1712.05877, section 3.)
 """
 
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from edgecnn.card import Card
+from edgecnn.compression import kept
 from edgecnn.compression.continued import opened, recipe_for
 from edgecnn.compression.fake_quantize import FakeQuantized, fake_quantized
 from edgecnn.data.dataset import Dataset
@@ -103,10 +105,11 @@ def _subject(network: FakeQuantized, card: Card, chosen: Recipe, lesson: Lesson)
     with closing(lesson.feed.batches(0)) as batches:
         count = max(1, CALIBRATED // chosen.batch)
         network.calibrate(images for images, _ in islice(batches, count))
+    keeping = kept.told(network.kept)
     return Subject(
         network.model,
         export=network.export,
         name=card.name,
         lineage=card.lineage,
-        verb=f"{_VERB}, {_TFMOT} {version(_TFMOT)}, rate {chosen.rate:g},",
+        verb=f"{_VERB}, {keeping}{', ' if keeping else ''}{_TFMOT} {version(_TFMOT)}, rate {chosen.rate:g},",
     )

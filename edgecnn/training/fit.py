@@ -203,7 +203,11 @@ class _Study:
             "seconds": seconds,
         }
         history = (*now.history, record)
-        best = max(range(len(history)), key=lambda e: (history[e]["val_accuracy"], -history[e]["val_loss"]))
+        settled = self.subject.settled
+        best = max(
+            range(len(history)),
+            key=lambda e: (e >= settled, history[e]["val_accuracy"], -history[e]["val_loss"]),
+        )
         self.position = Position(epoch=now.epoch + 1, best_epoch=best, history=history)
         if self.here.chief:
             if best == now.epoch:

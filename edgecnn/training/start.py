@@ -27,6 +27,8 @@ class Subject:
             there is to learn from; None for nothing. The outputs are the network's, and those of `features`.
         features: names of layers whose outputs the guide wants to see, too.
         before_step: TensorFlow, called at the beginning of every step; None for nothing.
+        settled: the first epoch, counted from 0, in which the network is what it is to be: earlier ones are
+            kept only until there is this one.
         notes: files of the new run that only this training knows, name to text.
     """
 
@@ -39,6 +41,7 @@ class Subject:
     guide: Callable[[Any, list[Any], Any], Any] | None = None
     features: tuple[str, ...] = ()
     before_step: Callable[[], None] | None = None
+    settled: int = 0
     notes: Mapping[str, str] = field(default_factory=dict)
 
 

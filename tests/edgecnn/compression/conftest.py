@@ -95,3 +95,55 @@ def run(tmp_path_factory, data, keras):
     card = Card("resnet8", "classification", spec, LABELS, options=options, lineage=("train resnet8",))
     write_card(made, card)
     return made.path
+
+
+@pytest.fixture(scope="session")
+def plain_run(tmp_path_factory, keras):
+    """An untrained network of convolutions, some of whose norms turn the sign of a channel."""
+    from edgecnn.card import Card, InputSpec
+    from edgecnn.runs import Run, write_card
+    from edgecnn.training.recipe import Recipe, to_json
+
+    keras.utils.set_random_seed(8)
+    layers, spec = keras.layers, InputSpec(16, 16)
+    x = image = keras.Input((16, 16, 3), name="image")
+    for number, filters in enumerate((8, 16, 18)):
+        x = layers.Conv2D(filters, 3, 2, "same", use_bias=False, name=f"conv{number}")(x)
+        x = layers.BatchNormalization(momentum=0.8, name=f"norm{number}")(x)
+        x = layers.ReLU()(x)
+    model = keras.Model(image, layers.Dense(3, name="logits")(layers.GlobalAveragePooling2D()(x)))
+    random = np.random.default_rng(3)
+    for number in range(3):
+        gamma = model.get_layer(f"norm{number}").gamma
+        gamma.assign(random.uniform(0.5, 1.5, gamma.shape) * random.choice([1, 1, -1], gamma.shape))
+    made = Run(tmp_path_factory.mktemp("runs") / "plain")
+    made.path.mkdir()
+    model.save(made.model, save_format="keras")
+    made.recipe.write_text(to_json(Recipe("resnet8", spec, epochs=12, batch=16, rate=0.1)))
+    options = {"scores": "logits"}
+    write_card(made, Card("resnet8", "classification", spec, LABELS, options=options, lineage=("train it",)))
+    return made.path
+
+
+@pytest.fixture(scope="session")
+def int8_codes():
+    """A function: the int8 kernels in the file that a run is converted to, by the end of their names."""
+
+    def codes(run, data):
+        from converters.convert import convert
+        from edgecnn.graph import read
+
+        convert(run, schemes=["int8"], data=data, uncertified=True, audited=False, force=True)
+        graph = read((run / "int8.tflite").read_bytes(), "int8")
+        found = {}
+        for operator in graph.ops:
+            kernels = [
+                tensor
+                for tensor in (graph.tensors[i] for i in operator.inputs if i >= 0)
+                if tensor.is_constant and len(tensor.shape) in (2, 4)
+            ]
+            for tensor in kernels:
+                found[tensor.shape] = np.asarray(graph.data(tensor))
+        return found
+
+    return codes

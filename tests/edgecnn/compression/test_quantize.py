@@ -150,11 +150,50 @@ def test_the_recipe_of_a_run_with_means_and_frozen_layers_becomes_one_without(ru
     """A mean of rounded networks is no rounded network; and another network than the recipe's is learned."""
     from dataclasses import replace
 
-    from edgecnn.compression.quantize import _recipe
+    from edgecnn.compression.quantize import train_quantized
     from edgecnn.training.recipe import from_json, to_json
 
-    source = Run(tmp_path)
-    own = from_json(Run(run).recipe.read_text(), "here")
-    source.recipe.write_text(to_json(replace(own, ema=0.99, frozen=4, pretrained="imagenet", calm=0.5)))
-    chosen = _recipe(source, Run(run).read_card(), data[0], batch=None, epochs=2, rate=1e-4, seed=3)
-    assert (chosen.ema, chosen.frozen, chosen.epochs, chosen.seed) == (0.0, 0, 2, 3)
+    averaged = Run(tmp_path / "averaged")
+    shutil.copytree(run, averaged.path)
+    own = from_json(averaged.recipe.read_text(), "here")
+    changed = replace(own, ema=0.99, frozen=4, pretrained="imagenet", calm=0.5)
+    averaged.recipe.write_text(to_json(changed))
+    made = train_quantized(averaged.path, data, out=tmp_path / "new", epochs=1, seed=3)
+    chosen = from_json(made.recipe.read_text(), "new")
+    assert (chosen.ema, chosen.frozen, chosen.epochs, chosen.seed) == (0.0, 0, 1, 3)
+
+
+@pytest.fixture(scope="module")
+def sparse_and_clustered(plain_run, data, tmp_path_factory):
+    from edgecnn.compression.cluster import train_clustered
+    from edgecnn.compression.sparsify import train_sparse
+
+    folder = tmp_path_factory.mktemp("runs")
+    sparse = train_sparse(plain_run, data, out=folder / "sparse", sparsity=0.8, epochs=2)
+    return sparse, train_clustered(sparse.path, data, out=folder / "both", clusters=8, epochs=1)
+
+
+def test_zeros_are_kept(sparse_and_clustered, data, tmp_path, int8_codes):
+    from edgecnn.compression.quantize import train_quantized
+
+    sparse, _ = sparse_and_clustered
+    made = train_quantized(sparse.path, data, out=tmp_path / "qat", epochs=2, rate=1e-2)
+    assert "keeping the zeros of 3 kernels, tensorflow-model-opt" in made.read_card().lineage[-1]
+    before, after = int8_codes(sparse.path, data), int8_codes(made.path, data)
+    for shape in ((16, 3, 3, 8), (18, 3, 3, 16), (3, 18)):
+        # A weight that only rounds to zero before may be zero or not afterwards.
+        assert (after[shape] == 0).mean() >= 0.79, shape
+        assert (before[shape] == 0).mean() >= 0.79, shape
+        assert (before[shape] != after[shape]).any()
+
+
+def test_zeros_and_clusters_are_kept_together(sparse_and_clustered, data, tmp_path, int8_codes):
+    from edgecnn.compression.quantize import train_quantized
+
+    _, both = sparse_and_clustered
+    made = train_quantized(both.path, data, out=tmp_path / "qat", epochs=2, rate=1e-2)
+    assert "keeping the zeros of 3 kernels and the clusters of " in made.read_card().lineage[-1]
+    before, after = int8_codes(both.path, data), int8_codes(made.path, data)
+    for shape in ((16, 3, 3, 8), (18, 3, 3, 16)):
+        assert set(np.unique(after[shape])) <= {*np.unique(before[shape]), -127, 127}, shape
+        assert not after[shape][before[shape] == 0].any() or (after[shape] == 0).mean() >= 0.79, shape
