@@ -57,9 +57,6 @@ NOTE: Final = "pruning.json"
 class Latency(Protocol):
     """Times networks as they will ship."""
 
-    source: str
-    """"measured" on this machine, or "estimated" for another."""
-
     def ms(self, model: Any) -> float:
         """One inference of a Keras model, converted to int8, in ms."""
 
@@ -185,7 +182,7 @@ def prune(
             data,
             chosen,
             out=here,
-            subject=partial(one.subject, recipe=chosen, out=here),
+            subject=partial(one.subject, recipe=chosen, resumed=here if again else None),
             resume=again,
             force=(force or resume) and not again,
             skip_unreadable=skip_unreadable,
@@ -208,12 +205,12 @@ class _Step:
     teacher: Teacher | None
     latency: Callable[[Lesson], Latency] | None
 
-    def subject(self, lesson: Lesson, recipe: Recipe, out: Path) -> Subject:
-        """The smaller network, ready to learn."""
+    def subject(self, lesson: Lesson, recipe: Recipe, resumed: Path | None) -> Subject:
+        """The smaller network, ready to learn; resumed, the one that was chosen then."""
         channels = channels_of(self.source.model)
-        note = out / NOTE
-        if note.is_file():  # resumed: what goes was chosen then
-            text = note.read_text(encoding="utf-8")
+        if resumed is not None:
+            note = resumed / NOTE
+            text = note.read_text(encoding="utf-8") if note.is_file() else ""
             keep = _read(text, channels, note)
         else:
             found = self._plan(channels, lesson, recipe)

@@ -136,6 +136,14 @@ def test_a_goal_out_of_reach_leaves_no_folder(run, data, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
+def test_a_run_that_is_replaced_is_pruned_as_it_is_asked_to_be_now(run, data, tmp_path):
+    from edgecnn.compression.channels import Goal, prune
+
+    words = {"out": tmp_path / "new", "multiple": 1, "epochs": 1, "rate": 1e-3, "alone": True}
+    before = macs(prune(run, data, Goal(macs=0.8), **words).path)
+    assert macs(prune(run, data, Goal(macs=0.4), force=True, **words).path) <= before / 2
+
+
 def test_a_torn_note_is_refused_with_what_to_do(run, data, tmp_path, pruned):
     import shutil
 
