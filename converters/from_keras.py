@@ -62,11 +62,7 @@ def read_keras(
         ConversionError: the file is damaged, would run code, or its inputs or outputs are not these.
         MissingExtra: it is of Keras 3, which is not installed.
     """
-    version = keras_version(path)
-    try:
-        model = _package(version).models.load_model(str(path), compile=False, safe_mode=True)
-    except REFUSALS as error:
-        raise ConversionError(f"{path}: Keras {version} cannot read it: {first_line(error)}") from None
+    model, version = _load(path)
     shape = _input_shape(model, image_shape, path, size_wh)
     if len(model.outputs) != len(roles):
         raise ConversionError(
@@ -78,6 +74,16 @@ def read_keras(
         for variable in model.variables
     ]
     return fix(path, lambda image: model(image, training=False), shape, roles=roles, variables=variables)
+
+
+def load_keras(path: Path) -> Any:
+    """The Keras model in a file, of the Keras that wrote it; runs no code from it.
+
+    Raises:
+        ConversionError: the file is damaged, or would run code.
+        MissingExtra: it is of Keras 3, which is not installed.
+    """
+    return _load(path)[0]
 
 
 def fix(
@@ -132,6 +138,15 @@ def to_tflite(network: Network) -> bytes:
             f"{network.path}: cannot be written as TFLite: {first_line(error)} Replace the layer by one "
             "that TFLite has."
         ) from None
+
+
+def _load(path: Path) -> tuple[Any, str]:
+    """The model, and the version of Keras that wrote it."""
+    version = keras_version(path)
+    try:
+        return _package(version).models.load_model(str(path), compile=False, safe_mode=True), version
+    except REFUSALS as error:
+        raise ConversionError(f"{path}: Keras {version} cannot read it: {first_line(error)}") from None
 
 
 def _package(version: str) -> Any:
