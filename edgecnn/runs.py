@@ -6,6 +6,8 @@
     history.csv        one line for each epoch       train
     training.json      outcome: per class, confusion train
     teacher.json       whom it learned from, if any  train
+    pruning.json       which channels stayed, if any compress
+    compression.json   before and after              compress
     checkpoints/       to resume from                train
     float32.tflite …   <scheme>.tflite               convert
     measurements.jsonl one line for each measurement evaluate, bench
@@ -65,6 +67,16 @@ class Run:
     def teacher(self) -> Path:
         """The run that was learned from beside the data, as JSON; absent where there was none."""
         return self.path / "teacher.json"
+
+    @property
+    def pruning(self) -> Path:
+        """How many channels of which layer stayed, and which, as JSON; absent where none went."""
+        return self.path / "pruning.json"
+
+    @property
+    def comparison(self) -> Path:
+        """What a compression bought and cost, as JSON; absent where it was not measured."""
+        return self.path / "compression.json"
 
     @property
     def checkpoints(self) -> Path:

@@ -27,9 +27,6 @@ from edgecnn.measure import bench_models, evaluate_model, judged_split
 from edgecnn.runs import Measurement, Run
 from edgecnn.runtime.benchmark import Benchmark
 
-COMPRESSION = "compression.json"
-"""What `write_comparison` leaves in the new run."""
-
 SECONDS = 3.0
 """Of timing for each of the four files."""
 
@@ -137,7 +134,7 @@ def write_comparison(run: Path | str, comparison: Comparison) -> Path:
     Returns:
         The path of the file.
     """
-    path = Path(run) / COMPRESSION
+    path = Run(Path(run)).comparison
     files.write_text(path, json.dumps(comparison.as_dict(), indent=1, ensure_ascii=False) + "\n")
     return path
 

@@ -50,9 +50,6 @@ SETTLED: Final = 2048
 RATE: Final = 0.25
 """Of the highest learning rate that the network was trained with."""
 
-NOTE: Final = "pruning.json"
-"""What the new run says of what went."""
-
 
 class Latency(Protocol):
     """Times networks as they will ship."""
@@ -209,7 +206,7 @@ class _Step:
         """The smaller network, ready to learn; resumed, the one that was chosen then."""
         channels = channels_of(self.source.model)
         if resumed is not None:
-            note = resumed / NOTE
+            note = Run(resumed).pruning
             text = note.read_text(encoding="utf-8") if note.is_file() else ""
             keep = _read(text, channels, note)
         else:
@@ -226,7 +223,7 @@ class _Step:
             verb=f"compress: {count(model).macs / _whole(self.source.model):.3g} of the MACs stay for "
             f"{self.goal}, least {self.criterion} first, multiples of {multiple}; trained",
             anew=lambda: anew(model),
-            notes={NOTE: text},
+            notes={Run(Path()).pruning.name: text},
         )
         return learned if self.teacher is None else taught(learned, self.teacher, lesson, recipe)
 

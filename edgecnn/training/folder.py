@@ -66,8 +66,8 @@ def started(run: Run, recipe: Recipe, *, resume: bool, notes: Mapping[str, str])
         if resume:
             _refuse_another_teacher(run, notes)
         else:
-            for old in (run.card, run.model, run.history, run.training, run.teacher, run.measurements,
-                        *_converted(run)):  # fmt: skip
+            told = (run.history, run.training, run.teacher, run.pruning, run.comparison, run.measurements)
+            for old in (run.card, run.model, *told, *_converted(run)):
                 old.unlink(missing_ok=True)
             if run.checkpoints.is_dir():
                 shutil.rmtree(run.checkpoints)
