@@ -14,7 +14,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from time import perf_counter
 from types import TracebackType
 from typing import Any, Final
 
@@ -28,16 +27,13 @@ from edgecnn.errors import DataError, ModelError
 from edgecnn.graph import read
 from edgecnn.image import Array
 from edgecnn.runtime.interpreter import Interpreter, open_interpreter
+from edgecnn.runtime.turns import median, time_in_turns
 from edgecnn.tasks import TASKS
 
 IMAGES = 8
 """Images whose values set the ranges: enough for numbers to lie where they lie later, and no more."""
 
 SECONDS = 1.0
-
-_TURN_MS = 2.0  # of timed runs before the next model has its turn: other work on the machine hits both
-_WARMUP = 20  # runs before the first that counts: XNNPACK packs weights, the clock rises
-_FEWEST = 50  # runs of each model at least
 
 
 @dataclass(frozen=True)
@@ -211,24 +207,4 @@ def int8_latency(
 
 def _medians(opened: Sequence[Interpreter], seconds: float) -> list[float]:
     """The median milliseconds of each, in turns; `seconds` is for each."""
-    turns = [_runs_in_a_turn(one) for one in opened]
-    times: list[list[float]] = [[] for _ in opened]
-    end = perf_counter() + seconds * len(opened)
-    while min(map(len, times)) < _FEWEST or perf_counter() < end:
-        for one, runs, taken in zip(opened, turns, times, strict=True):
-            one.invoke()  # the caches still hold the model before
-            for _ in range(runs):
-                start = perf_counter()
-                one.invoke()
-                taken.append((perf_counter() - start) * 1e3)
-    return [float(np.percentile(taken, 50, method="inverted_cdf")) for taken in times]
-
-
-def _runs_in_a_turn(opened: Interpreter) -> int:
-    """Warms a model up, and says how many runs are a turn: of a slow model one, of a fast one several."""
-    taken = []
-    for _ in range(_WARMUP):
-        start = perf_counter()
-        opened.invoke()
-        taken.append((perf_counter() - start) * 1e3)
-    return max(1, round(_TURN_MS / sorted(taken)[len(taken) // 2]))
+    return [median(times) for times in time_in_turns(opened, seconds)]

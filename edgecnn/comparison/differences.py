@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from edgecnn import evaluation
-from edgecnn.comparison.figures import Change, ClassChange, Figure, Interval
+from edgecnn.comparison.figures import ClassChange, Figure, Interval
 from edgecnn.evaluation import BoxEvaluation, Evaluation
 from edgecnn.evaluation.agreement import compare
 
@@ -35,21 +35,22 @@ def value_of(
     return metrics.map50, metrics.map50_interval, known
 
 
-def change_of(before: Evaluation | BoxEvaluation, after: Evaluation | BoxEvaluation) -> Change:
-    """What the later model lost or won against the earlier, image by image.
+def difference_of(
+    before: Evaluation | BoxEvaluation, after: Evaluation | BoxEvaluation
+) -> tuple[float | None, Interval | None, float]:
+    """What the later model won over the earlier, its 95 % interval, and the share of answers alike.
 
     Raises:
         DataError: they judged different images, or are of different tasks.
     """
     agreement = evaluation.agreement(after, before)
     if isinstance(agreement, evaluation.Agreement):
-        return Change(agreement.difference, agreement.difference_interval, agreement.share)
+        return agreement.difference, agreement.difference_interval, agreement.share
     if agreement.drops is not None:
         drop = agreement.drops["map50"]
-        return Change(-drop["drop"], _reversed(drop["interval"]), agreement.share)
-    values = value_of(before)[0], value_of(after)[0]
-    difference = None if values[0] is None or values[1] is None else values[1] - values[0]
-    return Change(difference, None, agreement.share)
+        return -drop["drop"], _reversed(drop["interval"]), agreement.share
+    old, new = value_of(before)[0], value_of(after)[0]
+    return None if old is None or new is None else new - old, None, agreement.share
 
 
 def class_changes(before: Evaluation | BoxEvaluation, after: Evaluation | BoxEvaluation) -> list[ClassChange]:

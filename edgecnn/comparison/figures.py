@@ -27,7 +27,6 @@ class File:
         zipped_bytes: of the file after deflate at level 9, as in an update that is sent.
         peak_bytes: the most activations that are kept at once; see `edgecnn.graph.layers`.
         latency_ms: p50, p90, p99 of the interpreter alone, one image.
-        whole_ms: likewise of a whole image, prepared and decoded.
         value: the figure that decides, in [0, 1]; None where the data give none.
         interval: its 95 % confidence interval; None where none is known.
         others: further figures by name, such as {"map": 0.53}.
@@ -41,7 +40,6 @@ class File:
     zipped_bytes: int
     peak_bytes: int
     latency_ms: Mapping[str, float]
-    whole_ms: Mapping[str, float]
     value: float | None
     interval: Interval | None
     others: Mapping[str, float]
@@ -89,17 +87,21 @@ class Side:
 
 @dataclass(frozen=True)
 class Change:
-    """What one scheme lost or won of the figure that decides, on the same images.
+    """What one scheme lost or won: of the figure, on the same images; of time, in the same turns.
 
     Attributes:
         difference: after less before, in [-1, 1]; None where the figure is not known.
         interval: its 95 % confidence interval, for matched pairs; None where none is known.
         agreement: the share of answers that both give alike.
+        time_ratio: median time, after over before.
+        time_interval: its 95 % confidence interval, of turns that both shared.
     """
 
     difference: float | None
     interval: Interval | None
     agreement: float
+    time_ratio: float
+    time_interval: Interval
 
 
 @dataclass(frozen=True)
@@ -156,10 +158,6 @@ class Comparison:
 
         return verdict(self)
 
-    def time_ratio(self, scheme: Scheme = "int8") -> float:
-        """The new run's median time over the old run's."""
-        return self.after.files[scheme].latency_ms["p50"] / self.before.files[scheme].latency_ms["p50"]
-
     def zipped_ratio(self, scheme: Scheme = "int8") -> float:
         """The new run's zipped bytes over the old run's."""
         return self.after.files[scheme].zipped_bytes / self.before.files[scheme].zipped_bytes
@@ -178,7 +176,7 @@ class Comparison:
             "ratios": {
                 "params": self.after.network.params / self.before.network.params,
                 "macs": self.macs_ratio,
-                **{f"{scheme}_p50": self.time_ratio(scheme) for scheme in SCHEMES},
+                **{f"{scheme}_p50": self.changes[scheme].time_ratio for scheme in SCHEMES},
                 **{f"{scheme}_zipped": self.zipped_ratio(scheme) for scheme in SCHEMES},
             },
         }

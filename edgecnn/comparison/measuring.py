@@ -7,15 +7,14 @@ order of the work; what is found are `edgecnn.comparison.figures`, what it means
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from calibration.samples import choose
 from edgecnn import evaluation, files, runs
-from edgecnn.comparison.differences import change_of, class_changes, figure_of, value_of
-from edgecnn.comparison.figures import SCHEMES, Comparison, File, Scheme, Side
+from edgecnn.comparison.differences import class_changes, difference_of, figure_of, value_of
+from edgecnn.comparison.figures import SCHEMES, Change, Comparison, File, Scheme, Side
 from edgecnn.comparison.tflite_files import Converted, certificate_of, files_of, zipped_bytes
 from edgecnn.comparison.weights import network_of
 from edgecnn.data import split_names, training_splits
@@ -25,7 +24,10 @@ from edgecnn.graph import read
 from edgecnn.graph.summary import summarize
 from edgecnn.measure import bench_models, evaluate_model, judged_split
 from edgecnn.runs import Measurement, Run
-from edgecnn.runtime.benchmark import Benchmark
+from edgecnn.runtime.benchmark import camera_image
+from edgecnn.runtime.environment import environment
+from edgecnn.runtime.model import load
+from edgecnn.runtime.turns import Times, median, percentile, ratio_interval, time_in_turns
 
 SECONDS = 3.0
 """Of timing for each of the four files."""
@@ -91,7 +93,7 @@ def compare(
             found.append(files_of(run, parts, folder, tell=tell))
         every = [found[side][scheme] for side in (0, 1) for scheme in SCHEMES]
         tell(f"timing {len(every)} files in turns, {seconds:g} s each")
-        timed = bench_models([one.path for one in every], seconds=seconds, threads=threads, record=False)
+        timed, machine = _timed([one.path for one in every], seconds, threads)
         tell(f"judging {len(every)} files on {len(judging)} images each")
         judged = [
             evaluate_model(
@@ -111,11 +113,17 @@ def compare(
             for place, (run, card) in enumerate(zip(sides, cards, strict=True))
         ]
         if record:
-            for one, (_, latency), (_, quality) in zip(every, timed, judged, strict=True):
-                _record(one, latency, quality)
+            _record(every, [quality for _, quality in judged], seconds, threads)
     answers = [each for each, _ in judged]
     pairs = {scheme: (answers[n], answers[n + len(SCHEMES)]) for n, scheme in enumerate(SCHEMES)}
-    changes = {scheme: change_of(*pair) for scheme, pair in pairs.items()}
+    changes = {
+        scheme: Change(
+            *difference_of(*pairs[scheme]),
+            time_ratio=median(timed[n + len(SCHEMES)]) / median(timed[n]),
+            time_interval=ratio_interval(timed[n + len(SCHEMES)], timed[n]),
+        )
+        for n, scheme in enumerate(SCHEMES)
+    }
     return Comparison(
         task=cards[0].task,
         figure=figure_of(answers[1]),
@@ -123,8 +131,8 @@ def compare(
         after=described[1],
         changes=changes,
         classes=tuple(class_changes(*pairs["int8"])),
-        conditions=_conditions(timed[0][0], judged[0][0].data),
-        notes=(*_notes(described, found), *_busy(timed[0][0].environment)),
+        conditions=_conditions(machine, timed, judged[0][0].data),
+        notes=(*_notes(described, found), *_busy(machine)),
     )
 
 
@@ -186,18 +194,16 @@ def _macs(path: Path) -> int:
 def _file(
     scheme: Scheme,
     one: Converted,
-    timed: tuple[Benchmark, Measurement],
+    timed: Times,
     judged: tuple[evaluation.Evaluation | evaluation.BoxEvaluation, Measurement],
 ) -> File:
-    latency = timed[0].latency_ms
     value, interval, others = value_of(judged[0])
     return File(
         scheme=scheme,
         bytes=one.path.stat().st_size,
         zipped_bytes=zipped_bytes(one.path),
         peak_bytes=summarize(read(one.path)).peak_activation_bytes,
-        latency_ms=_percentiles(asdict(latency["bare_invoke"])),
-        whole_ms=_percentiles(asdict(latency["total"])),
+        latency_ms={f"p{percent}": round(percentile(timed, percent), 4) for percent in (50, 90, 99)},
         value=value,
         interval=interval,
         others=others,
@@ -207,22 +213,37 @@ def _file(
     )
 
 
-def _percentiles(latency: Mapping[str, float]) -> dict[str, float]:
-    return {name: latency[name] for name in ("p50", "p90", "p99")}
+def _timed(paths: Sequence[Path], seconds: float, threads: int) -> tuple[list[Times], dict[str, Any]]:
+    """The interpreter alone, file by file in turns, and the machine that it ran on."""
+    machine = environment()  # before: the load that it tells is not ours
+    with ExitStack() as stack:
+        models = [stack.enter_context(load(path, threads=threads)) for path in paths]
+        for model in models:
+            model(camera_image())  # fills the input
+        delegations = sorted({model.delegation().delegate for model in models})
+        machine |= {
+            "runtime": models[0].backend.name,
+            "runtime_version": models[0].backend.version,
+            "delegate": " and ".join(delegations),
+            "threads": threads,
+        }
+        return time_in_turns(models, seconds), machine
 
 
-def _record(one: Converted, *measured: Measurement) -> None:
-    if one.is_own:
-        for line in measured:
+def _record(every: Sequence[Converted], judged: Sequence[Measurement], seconds: float, threads: int) -> None:
+    """Add what was found to the runs whose files were judged, as evaluate and bench do."""
+    for one, line in zip(every, judged, strict=True):
+        if one.is_own:
             runs.append(Run(one.path.parent).measurements, line)
+    if own := [one.path for one in every if one.is_own]:
+        bench_models(own, seconds=seconds, threads=threads)
 
 
-def _conditions(benchmark: Benchmark, data: Any) -> dict[str, Any]:
-    known = {**benchmark.environment, "threads": benchmark.threads}
-    found = {name: known[name] for name in _CONDITIONS if name in known}
+def _conditions(machine: Mapping[str, Any], timed: Sequence[Times], data: Any) -> dict[str, Any]:
+    found = {name: machine[name] for name in _CONDITIONS if name in machine}
     return {
         **found,
-        "timed_runs": benchmark.runs,
+        "turns": len(timed[0]),
         "images": data.images,
         "data": data.name,
         "split": data.split,

@@ -34,7 +34,11 @@ def rows(found: Mapping[str, Any]) -> list[Row]:
         made.append((f"{scheme} {name}", before, after, _change(found, scheme)))
         for percentile in ("p50", "p90", "p99"):
             old, new = (file["latency_ms"][percentile] for file in files)
-            made.append((f"{scheme} {percentile}", f"{old:.3f} ms", f"{new:.3f} ms", f"{new / old:.2f}x"))
+            ratio = f"{new / old:.2f}x"
+            if percentile == "p50":
+                low, high = found["changes"][scheme]["time_interval"]
+                ratio += f" ({low:.2f} to {high:.2f})"
+            made.append((f"{scheme} {percentile}", f"{old:.3f} ms", f"{new:.3f} ms", ratio))
         made.append(_counted(f"{scheme} bytes", [file["bytes"] for file in files]))
         made.append(_counted(f"{scheme} bytes, zipped", [file["zipped_bytes"] for file in files]))
         made.append(_counted(f"{scheme} activations, peak bytes", [file["peak_bytes"] for file in files]))

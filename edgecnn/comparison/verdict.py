@@ -25,8 +25,8 @@ POINTS_OF_A_DETECTOR: Final = 1.5
 """Times as many points of mAP: a budget of 1.5 points where a classifier's is 1.0."""
 
 NOISE: Final = 0.05
-"""Times that differ by less are called the same: two copies of one file, timed in turns eight times on a
-machine with a load of 25 on two cores, differed by 0.2 to 1.4 %."""
+"""Times that differ by less are called the same, however sure: two copies of one file, timed in turns eight
+times, differed by 0.2 to 1.4 %. Where the interval of the ratio holds 1, they are called the same, too."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Facts:
         kind: what was done to the network.
         macs: new over old.
         time: int8 p50, new over old.
+        time_interval: 95 % of `time`.
         before_ms: int8 p50 of the old run.
         after_ms: of the new run.
         zipped: int8 zipped bytes, new over old.
@@ -52,6 +53,7 @@ class Facts:
     kind: Kind
     macs: float
     time: float
+    time_interval: tuple[float, float]
     before_ms: float
     after_ms: float
     zipped: float
@@ -80,7 +82,8 @@ def facts(comparison: Comparison) -> Facts:
     return Facts(
         kind=kind_of(comparison),
         macs=comparison.macs_ratio,
-        time=comparison.time_ratio(),
+        time=change.time_ratio,
+        time_interval=change.time_interval,
         before_ms=before.files["int8"].latency_ms["p50"],
         after_ms=after.files["int8"].latency_ms["p50"],
         zipped=comparison.zipped_ratio(),
@@ -122,18 +125,31 @@ def worth(facts: Facts) -> float:
     it cheaper by zeros or clusters.
     """
     if facts.kind in ("channels", "same"):
-        bought = POINTS_FOR_HALF_THE_TIME * _halvings(facts.time, beyond=NOISE)
+        bought = POINTS_FOR_HALF_THE_TIME * _halvings(facts.time) if is_faster(facts) else 0.0
     else:
-        bought = POINTS_FOR_HALF_THE_FILE * _halvings(facts.zipped, beyond=0.0)
+        bought = POINTS_FOR_HALF_THE_FILE * _halvings(facts.zipped)
     return bought * (POINTS_OF_A_DETECTOR if facts.figure == "map50" else 1.0)
 
 
-def _halvings(ratio: float, *, beyond: float) -> float:
-    return max(0.0, -log2(ratio)) if ratio <= 1 - beyond else 0.0
+def is_faster(facts: Facts) -> bool:
+    """Whether it takes less time, and not by chance or by too little to tell."""
+    return facts.time <= 1 - NOISE and facts.time_interval[1] < 1
+
+
+def _halvings(ratio: float) -> float:
+    return max(0.0, -log2(ratio))
+
+
+def _is_too_busy(facts: Facts) -> bool:
+    """Whether the times differ, but by no more than chance: other work had the machine."""
+    low, high = facts.time_interval
+    return abs(facts.time - 1) > NOISE and low <= 1 <= high
 
 
 def _ruling(facts: Facts) -> str:
     price, lost = worth(facts), facts.lost
+    if facts.kind == "channels" and _is_too_busy(facts):
+        return "whether it pays, this machine was too busy to tell"
     if facts.kind == "same" and not price:
         return _ruling_of_the_same(facts)
     if not price:
@@ -182,11 +198,15 @@ def _same(facts: Facts) -> str:
 
 
 def _time(facts: Facts) -> str:
-    return f"{facts.time:.2f}x the time (int8 p50 {facts.after_ms:.3f} against {facts.before_ms:.3f} ms)"
+    shown = f"int8 p50 {facts.after_ms:.3f} against {facts.before_ms:.3f} ms"
+    if _is_too_busy(facts):
+        low, high = facts.time_interval
+        shown += f"; by chance: 95 % {low:.2f} to {high:.2f}"
+    return f"{facts.time:.2f}x the time ({shown})"
 
 
 def _no_faster(facts: Facts) -> str:
-    if abs(facts.time - 1) <= NOISE:
+    if abs(facts.time - 1) <= NOISE or _is_too_busy(facts):
         why = {
             "sparse": "the int8 kernels here multiply zeros like any other number",
             "clustered": "the kernels unpack no clusters",

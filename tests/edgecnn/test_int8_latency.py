@@ -80,22 +80,6 @@ def test_later_answers_are_stated_at_the_clock_of_the_first(images, monkeypatch)
         assert latency.runs == 2
 
 
-def test_turns_of_a_slow_model_are_single_runs():
-    class Slow:
-        def __init__(self, ms):
-            self.ms = ms
-
-        def invoke(self):
-            from time import perf_counter
-
-            end = perf_counter() + self.ms / 1e3
-            while perf_counter() < end:
-                pass
-
-    assert timing._runs_in_a_turn(Slow(3.0)) == 1
-    assert 2 <= timing._runs_in_a_turn(Slow(0.4)) <= 5
-
-
 def test_a_network_of_another_size_is_refused(images):
     with (
         int8_latency([images], card=CARD) as latency,

@@ -6,12 +6,16 @@ import pytest
 from edgecnn.comparison.verdict import NOISE, Facts, sentence, worth
 
 PRUNED = Facts(
-    kind="channels", macs=0.5, time=0.62, before_ms=0.245, after_ms=0.152, zipped=0.5, zeros=0.0,
-    distinct=5000, lost=0.4, interval=(0.1, 0.8), figure="top1", images=10000, certified="certified",
+    kind="channels", macs=0.5, time=0.62, time_interval=(0.61, 0.63), before_ms=0.245, after_ms=0.152,
+    zipped=0.5, zeros=0.0, distinct=5000, lost=0.4, interval=(0.1, 0.8), figure="top1", images=10000,
+    certified="certified",
 )  # fmt: skip
-SPARSE = replace(PRUNED, kind="sparse", macs=1.0, time=1.0, zipped=0.41, zeros=0.8)
-CLUSTERED = replace(PRUNED, kind="clustered", macs=1.0, time=1.01, zipped=0.55, distinct=16)
-SAME = replace(PRUNED, kind="same", macs=1.0, time=1.0, zipped=1.0)
+SPARSE = replace(
+    PRUNED, kind="sparse", macs=1.0, time=1.0, time_interval=(0.98, 1.02), zipped=0.41, zeros=0.8
+)
+CLUSTERED = replace(SPARSE, kind="clustered", time=1.01, zipped=0.55, distinct=16)
+SAME = replace(PRUNED, kind="same", macs=1.0, time=1.0, time_interval=(0.98, 1.02), zipped=1.0)
+TOO_BUSY = "whether it pays, this machine was too busy to tell"
 UNPROVEN = "it seems to pay, but 10,000 images do not prove it"
 
 
@@ -43,7 +47,11 @@ def ruling(facts):
         (replace(SAME, lost=-1.0, interval=(-1.5, -0.5)), "it pays"),
         (replace(SAME, lost=0.1, interval=(-0.5, 0.7)), "no difference that these images prove"),
         (replace(SAME, lost=0.1, interval=None), "nothing that these images can tell"),
-        (replace(SAME, time=0.5), "it pays"),
+        (replace(SAME, time=0.5, time_interval=(0.45, 0.55)), "it pays"),
+        # a busy machine is no evidence, neither for nor against
+        (replace(PRUNED, time=0.89, time_interval=(0.7, 1.1)), TOO_BUSY),
+        (replace(PRUNED, time=1.2, time_interval=(0.9, 1.5)), TOO_BUSY),
+        (replace(SAME, time=0.89, time_interval=(0.7, 1.1)), "it does not pay"),
     ],
 )  # fmt: skip
 def test_whether_it_pays(facts, said):
@@ -72,9 +80,20 @@ def test_clusters_are_never_sold_as_speed():
 @pytest.mark.parametrize("facts", [SPARSE, CLUSTERED])
 @pytest.mark.parametrize("time", [0.8, 1.2])
 def test_where_zeros_or_clusters_change_the_time_the_measured_time_is_said(facts, time):
-    said = sentence(replace(facts, time=time))
+    said = sentence(replace(facts, time=time, time_interval=(time - 0.01, time + 0.01)))
     assert f"and it takes {time:.2f}x the time (int8 p50" in said
     assert "no faster" not in said
+
+
+@pytest.mark.parametrize("facts", [SPARSE, CLUSTERED])
+def test_chance_does_not_make_zeros_or_clusters_fast(facts):
+    assert "runs no faster (0.90x" in sentence(replace(facts, time=0.9, time_interval=(0.7, 1.1)))
+
+
+def test_a_ratio_by_chance_is_told_with_its_interval():
+    assert "0.89x the time (int8 p50 0.152 against 0.245 ms; by chance: 95 % 0.70 to 1.10)" in sentence(
+        replace(PRUNED, time=0.89, time_interval=(0.7, 1.1))
+    )
 
 
 def test_what_was_gained_is_told_as_gain_with_its_interval_turned():
