@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgecnn.adopting import as_run
     from edgecnn.auditing import audit_model
     from edgecnn.card import Card, InputSpec
     from edgecnn.comparison import compare
@@ -83,6 +84,7 @@ _HOME = {
     "TrainingError": "edgecnn.errors",
     "Values": "edgecnn.results",
     "Zone": "edgecnn.runtime.tracking.zones",
+    "as_run": "edgecnn.adopting",
     "audit_model": "edgecnn.auditing",
     "bearing_deg": "edgecnn.runtime.tracking.bearing",
     "bench_models": "edgecnn.measure",
@@ -142,6 +144,7 @@ __all__ = [
     "Values",
     "Zone",
     "__version__",
+    "as_run",
     "audit_model",
     "bearing_deg",
     "bench_models",

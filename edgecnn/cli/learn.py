@@ -1,4 +1,4 @@
-"""`edgecnn train`, `pretrained`: labelled images in, a run folder out."""
+"""`edgecnn train`, `pretrained`, `import`: labelled images, or someone's network, in; a run folder out."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +24,13 @@ def add_to(app: typer.Typer) -> None:
             "edgecnn pretrained efficientnet_lite1 --weights efficientnet-lite1.pth --out runs/lite1",
         )
     )(pretrained)
+    app.command(
+        "import",
+        epilog=text.examples(
+            "edgecnn import my.keras --labels labels.txt --mean 0 --std 255 --out runs/mine",
+            "edgecnn import old.h5 --labels labels.txt --mean 127.5 --std 127.5 --size 96x96 --out runs/old",
+        ),
+    )(import_file)
 
 
 def train(
@@ -120,6 +127,29 @@ def _fit(out: Path, teacher: Path | None, resume: bool) -> Any:
     from edgecnn.compression.distill import train_student
 
     return partial(train_student, teacher)
+
+
+def import_file(
+    model: Annotated[Path, Argument(help="A .keras or .h5 file of a classifier that was trained elsewhere.")],
+    out: Annotated[Path, Option(help="The run folder to write.")],
+    labels: Annotated[Path | None, Option(help="Label file of the images it was trained on.")] = None,
+    mean: Annotated[str | None, Option(help="One number, or three with commas.")] = None,
+    std: Annotated[str | None, Option(help="One number, or three with commas.")] = None,
+    color: Annotated[str | None, Option(help="rgb, bgr or gray.")] = None,
+    fit: Annotated[str | None, Option(help="stretch, letterbox or crop.")] = None,
+    resize: Annotated[str | None, Option(help="bilinear, area, or corner as MediaPipe does.")] = None,
+    size: Annotated[str | None, Option(help="Input in pixels, WxH, where the file leaves it open.")] = None,
+    force: Annotated[bool, Option("--force", help="Replace the run that is there.")] = False,
+) -> None:
+    """Make a run of a Keras file that was trained elsewhere, so that it can be compressed like any other."""
+    from edgecnn.adopting import as_run
+
+    words: dict[str, Any] = {"labels": labels, "color": color, "fit": fit, "resize": resize}
+    run = as_run(
+        model, out, mean=text.numbers(mean), std=text.numbers(std), size_wh=text.size_wh(size), force=force,
+        tell=text.tell, **words,
+    )  # fmt: skip
+    text.show(f"{run.path}  next: edgecnn compress {run.path} --macs 0.5 --data DATA --out NEW")
 
 
 def _recipe(dataset: Any, given: dict[str, Any]) -> Any:
