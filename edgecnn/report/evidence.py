@@ -156,6 +156,7 @@ class RunEvidence:
         card: None where the folder holds measurements only.
         history: one entry for each epoch; () where nothing was trained here.
         training: the outcome as the training wrote it; {} where there is none.
+        compression: before and after, where the run was made of another; see `edgecnn.report.compression`.
     """
 
     name: str
@@ -163,6 +164,7 @@ class RunEvidence:
     card: Card | None
     history: tuple[Epoch, ...]
     training: Mapping[str, Any]
+    compression: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

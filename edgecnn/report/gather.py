@@ -16,6 +16,7 @@ from edgecnn import card as cards
 from edgecnn import runs
 from edgecnn.card import Card
 from edgecnn.errors import CardError, DataError
+from edgecnn.report.compression import read_compression
 from edgecnn.report.evidence import (
     FIGURES,
     Accuracy,
@@ -48,7 +49,8 @@ def gather(folders: Sequence[Path]) -> Evidence:
     for place, name in zip(places, _names(places), strict=True):
         run = Run(place)
         card = run.read_card() if runs.is_run(place) else None
-        found.append(RunEvidence(name, place, card, _history(run), _training(run)))
+        compression = read_compression(place, name, notes)
+        found.append(RunEvidence(name, place, card, _history(run), _training(run), compression))
         variants += _variants(found[-1], f"{name}/" if len(places) > 1 else "", notes)
     return Evidence(tuple(found), tuple(_comparable(variants, notes)), tuple(notes))
 

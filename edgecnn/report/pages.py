@@ -21,7 +21,7 @@ import edgecnn
 from edgecnn import files
 from edgecnn.errors import DataError, MissingExtra
 from edgecnn.image import Image
-from edgecnn.report import classes, content, figures
+from edgecnn.report import classes, compression, content, figures
 from edgecnn.report.evidence import AXES, FIGURES, Condition, Evidence, Variant
 from edgecnn.report.gather import gather
 from edgecnn.report.svg import marker, scheme_class
@@ -113,6 +113,7 @@ def _context(evidence: Evidence, verdict: Verdict, title: str) -> dict[str, Any]
         "confusion": classes.confusion(best),
         "mistakes": classes.mistakes(best),
         "trainings": [_training(run) for run in content.trainings(evidence)],
+        "compressions": compression.comparisons([(run.name, run.compression) for run in evidence.runs]),
         "conditions": content.conditions(evidence),
         "lineages": content.lineages(evidence),
     }
@@ -231,6 +232,7 @@ def _json(evidence: Evidence, verdict: Verdict, shown: dict[str, Any]) -> str:
             "path": str(r.path),
             "history": [asdict(e) for e in r.history],
             "training": r.training,
+            "compression": r.compression,
         }
         for r in evidence.runs
     ]
