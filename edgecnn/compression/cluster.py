@@ -20,10 +20,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+from edgecnn import heads
 from edgecnn.compression import kept
 from edgecnn.compression.continued import Source, opened, recipe_for
+from edgecnn.compression.distill import taught
 from edgecnn.compression.folding import WEIGHTED, channel_axes
 from edgecnn.compression.kept import Kept
+from edgecnn.compression.teacher import read_teacher
 from edgecnn.compression.wrapped import bare, kernel_names, wrapped
 from edgecnn.data.dataset import Dataset
 from edgecnn.errors import MissingExtra, TrainingError
@@ -53,6 +56,8 @@ def train_clustered(
     *,
     out: Path,
     clusters: int = CLUSTERS,
+    teacher: Path | None = None,
+    alone: bool = False,
     epochs: int | None = None,
     rate: float | None = None,
     batch: int | None = None,
@@ -75,6 +80,8 @@ def train_clustered(
         clusters: most values in a kernel, 3 to `kept.MOST_CODES`, in steps of each output channel's scale;
             zero and pairs, so one of an even number is not used. Depthwise kernels and those that read the
             image stay as they are.
+        teacher: the run whose answers are learned from beside the labels; None is `run` itself.
+        alone: learn from the labels only.
         epochs: passes over the training images; None takes a tenth of those the run was trained for, at least
             `FEWEST_EPOCHS`.
         rate: highest learning rate; None takes `RATE` of the run's own.
@@ -105,12 +112,16 @@ def train_clustered(
         source, data[0], epochs=epochs, rate=rate, batch=batch, seed=seed, precision="float32",
         ema=0.0,  # a mean of clustered networks is no clustered network
     )  # fmt: skip
+    by = None
+    if not alone:
+        head = heads.find(chosen.task, chosen.design)
+        by = read_teacher(teacher or run, head, chosen.input, task=chosen.task, labels=source.card.labels)
     subject = _subject(source, names, clusters)
     return fit.train(
         data,
         chosen,
         out=out,
-        subject=lambda lesson: subject,
+        subject=lambda lesson: subject if by is None else taught(subject, by, lesson, chosen),
         resume=resume,
         force=force,
         skip_unreadable=skip_unreadable,

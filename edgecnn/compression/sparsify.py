@@ -11,14 +11,18 @@ step, while the others learn to do without (Zhu and Gupta 2017, arXiv 1710.01878
 are those of `edgecnn.training`.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 import numpy as np
 
+from edgecnn import heads
 from edgecnn.compression.continued import Source, opened, recipe_for
+from edgecnn.compression.distill import taught
+from edgecnn.compression.teacher import read_teacher
 from edgecnn.compression.wrapped import bare, kernel_names, wrapped
 from edgecnn.data.dataset import Dataset
 from edgecnn.errors import MissingExtra, TrainingError
@@ -63,6 +67,8 @@ def train_sparse(
     out: Path,
     sparsity: float,
     pattern: Pattern = "any",
+    teacher: Path | None = None,
+    alone: bool = False,
     epochs: int | None = None,
     rate: float | None = None,
     batch: int | None = None,
@@ -81,10 +87,12 @@ def train_sparse(
         run: the run to start from; stays as it is.
         data: training and validation images, of the labels that the run knows.
         out: the new run's folder.
-        sparsity: share of each kernel that becomes zero, in (0, 1); depthwise kernels and those that read the
-            image stay dense.
+        sparsity: share of the weights of all kernels that becomes zero, in (0, 1), more of large kernels (see
+            `sparsities`); depthwise kernels and those that read the image stay dense and are not counted.
         pattern: "any" where they are; "2:4" two of each four neighbouring input channels, a sparsity of 0.5;
             "block" four neighbouring input channels together.
+        teacher: the run whose answers are learned from beside the labels; None is `run` itself.
+        alone: learn from the labels only.
         epochs: passes over the training images; None takes a fifth of those the run was trained for, at least
             `FEWEST_EPOCHS`. The kept epoch is one of the second half, with all its zeros.
         rate: highest learning rate; None takes `RATE` of the run's own.
@@ -114,11 +122,20 @@ def train_sparse(
         source, data[0], epochs=epochs, rate=rate, batch=batch, seed=seed, precision="float32",
         ema=0.0,  # a mean of networks with zeros in different places has none
     )  # fmt: skip
+    by = None
+    if not alone:
+        head = heads.find(chosen.task, chosen.design)
+        by = read_teacher(teacher or run, head, chosen.input, task=chosen.task, labels=source.card.labels)
+
+    def subject(lesson: Lesson) -> Subject:
+        made = _subject(source, names, sparsity, pattern, chosen.epochs, lesson)
+        return made if by is None else taught(made, by, lesson, chosen)
+
     return fit.train(
         data,
         chosen,
         out=out,
-        subject=lambda lesson: _subject(source, names, sparsity, pattern, chosen.epochs, lesson),
+        subject=subject,
         resume=resume,
         force=force,
         skip_unreadable=skip_unreadable,
@@ -127,22 +144,49 @@ def train_sparse(
     )
 
 
+def sparsities(shapes: Mapping[str, tuple[int, ...]], sparsity: float) -> dict[str, float]:
+    """How sparse each kernel becomes, so that all of them together are as sparse as was asked for.
+
+    Large kernels can spare more: the weights that stay are as many as the sum of a kernel's sides says, where
+    their number is its product ("Erdős-Rényi-Kernel": Evci et al. 2020, "RigL", arXiv 1911.11134). A kernel
+    too small for its due stays dense, and the others make up for it.
+
+    Args:
+        shapes: of each kernel.
+        sparsity: of all weights together, in (0, 1).
+    """
+    sizes = {name: math.prod(shape) for name, shape in shapes.items()}
+    dense: set[str] = set()
+    left = (1 - sparsity) * sum(sizes.values())
+    while True:
+        others = [name for name in shapes if name not in dense]
+        unit = (left - sum(sizes[name] for name in dense)) / sum(sum(shapes[name]) for name in others)
+        full = [name for name in others if unit * sum(shapes[name]) >= sizes[name]]
+        if not full:
+            return {
+                name: 0.0 if name in dense else 1 - unit * sum(shapes[name]) / sizes[name] for name in shapes
+            }
+        dense.update(full)
+
+
 def _subject(
     source: Source, names: dict[str, str], sparsity: float, pattern: Pattern, epochs: int, lesson: Lesson
 ) -> Subject:
     steps = epochs * lesson.feed.steps
     frequency = max(1, round(GROWING * steps / _UPDATES))
     growing = frequency * max(1, int(GROWING * steps / frequency))  # the last update is at the end
-    schedule = PolynomialDecay(
-        initial_sparsity=0.0,
-        final_sparsity=sparsity,
-        begin_step=0,
-        end_step=growing,
-        frequency=frequency,
-    )
+    sizes = {name: tuple(getattr(source.model.get_layer(name), names[name]).shape) for name in names}
+    shares = sparsities(sizes, sparsity)
     wrappers: dict[str, Any] = {}
 
     def wrap(layer: Any) -> Any:
+        schedule = PolynomialDecay(
+            initial_sparsity=0.0,
+            final_sparsity=shares[layer.name],
+            begin_step=0,
+            end_step=growing,
+            frequency=frequency,
+        )
         wrappers[layer.name] = made = _WRAPPERS[pattern](layer, schedule)
         return made
 

@@ -173,18 +173,25 @@ def sparse_and_clustered(plain_run, data, tmp_path_factory):
     return sparse, train_clustered(sparse.path, data, out=folder / "both", clusters=8, epochs=1)
 
 
+def kernels(run):
+    """Kernels as they lie in a file, float32, of the layers that become sparse or clustered."""
+    from edgecnn.training.predict import read_model
+
+    model = read_model(run.model)
+    return [np.moveaxis(model.get_layer(name).kernel.numpy(), -1, 0) for name in ("conv1", "conv2")]
+
+
 def test_zeros_are_kept(sparse_and_clustered, data, tmp_path, int8_codes):
     from edgecnn.compression.quantize import train_quantized
 
     sparse, _ = sparse_and_clustered
     made = train_quantized(sparse.path, data, out=tmp_path / "qat", epochs=2, rate=1e-2)
-    assert "keeping the zeros of 3 kernels, tensorflow-model-opt" in made.read_card().lineage[-1]
+    assert "keeping the zeros of 2 kernels, tensorflow-model-opt" in made.read_card().lineage[-1]
     before, after = int8_codes(sparse.path, data), int8_codes(made.path, data)
-    for shape in ((16, 3, 3, 8), (18, 3, 3, 16), (3, 18)):
-        # A weight that only rounds to zero before may be zero or not afterwards.
-        assert (after[shape] == 0).mean() >= 0.79, shape
-        assert (before[shape] == 0).mean() >= 0.79, shape
-        assert (before[shape] != after[shape]).any()
+    for kernel in kernels(sparse):
+        assert (kernel == 0).mean() > 0.7
+        assert not after[kernel.shape][kernel == 0].any()
+        assert (before[kernel.shape] != after[kernel.shape]).any()
 
 
 def test_zeros_and_clusters_are_kept_together(sparse_and_clustered, data, tmp_path, int8_codes):
@@ -192,8 +199,9 @@ def test_zeros_and_clusters_are_kept_together(sparse_and_clustered, data, tmp_pa
 
     _, both = sparse_and_clustered
     made = train_quantized(both.path, data, out=tmp_path / "qat", epochs=2, rate=1e-2)
-    assert "keeping the zeros of 3 kernels and the clusters of " in made.read_card().lineage[-1]
+    assert "keeping the zeros of 2 kernels and the clusters of " in made.read_card().lineage[-1]
     before, after = int8_codes(both.path, data), int8_codes(made.path, data)
-    for shape in ((16, 3, 3, 8), (18, 3, 3, 16)):
-        assert set(np.unique(after[shape])) <= {*np.unique(before[shape]), -127, 127}, shape
-        assert not after[shape][before[shape] == 0].any() or (after[shape] == 0).mean() >= 0.79, shape
+    for kernel in kernels(sparse_and_clustered[0]):
+        assert len(np.unique(before[kernel.shape])) <= 7
+        assert set(np.unique(after[kernel.shape])) <= {*np.unique(before[kernel.shape]), -127, 127}
+        assert not after[kernel.shape][kernel == 0].any()
