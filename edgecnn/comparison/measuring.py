@@ -11,7 +11,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from calibration.samples import choose
 from edgecnn import evaluation, files, runs
 from edgecnn.comparison.differences import class_changes, difference_of, figure_of, value_of
 from edgecnn.comparison.figures import SCHEMES, Change, Comparison, File, Scheme, Side
@@ -85,6 +84,8 @@ def compare(
     parts = _parts(data, sides[0], cards[0].task) if training is None else training
     judging = _judging(data, parts, split, cards[0].task)
     if images is not None:
+        from calibration.samples import choose  # a report of comparisons does without the shipping wing
+
         judging = choose(judging, count=images)
     with ExitStack() as stack:
         found = []

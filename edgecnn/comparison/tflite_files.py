@@ -7,15 +7,17 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from converters.evidence import Data
 from edgecnn import card as cards
 from edgecnn import runs
 from edgecnn.card import Card
 from edgecnn.comparison.figures import SCHEMES, Scheme
 from edgecnn.errors import CardError, ConversionError
 from edgecnn.runs import Run
+
+if TYPE_CHECKING:
+    from converters.evidence import Data
 
 _BLOCK: Final = 1 << 20
 
@@ -33,7 +35,7 @@ class Converted:
     is_own: bool
 
 
-def files_of(run: Run, data: Data, folder: Path, *, tell: Callable[[str], None]) -> dict[Scheme, Converted]:
+def files_of(run: Run, data: "Data", folder: Path, *, tell: Callable[[str], None]) -> dict[Scheme, Converted]:
     """Both files of a run; those that it lacks are made now.
 
     Args:
