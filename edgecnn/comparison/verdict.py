@@ -28,6 +28,9 @@ NOISE: Final = 0.05
 """Times that differ by less are called the same, however sure: two copies of one file, timed in turns fifteen
 times on two cores with a load of 3 to 5, differed by up to 1.3 %."""
 
+CLASS_POINTS: Final = 5.0
+"""What one class may lose without a word about it: as much as a conversion may cost one."""
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -48,6 +51,7 @@ class Facts:
         figure: what `lost` is of.
         images: how many were judged.
         certified: what the gate said of the new int8 file.
+        worst: the class that lost most: its label, the points, and their 95 %; None where that is not known.
     """
 
     kind: Kind
@@ -64,6 +68,7 @@ class Facts:
     figure: Figure
     images: int
     certified: str
+    worst: tuple[str, float, tuple[float, float]] | None = None
 
 
 def verdict(comparison: Comparison) -> str:
@@ -94,7 +99,16 @@ def facts(comparison: Comparison) -> Facts:
         figure=comparison.figure,
         images=int(comparison.conditions["images"]),
         certified=after.files["int8"].certificate,
+        worst=_worst(comparison),
     )
+
+
+def _worst(comparison: Comparison) -> tuple[str, float, tuple[float, float]] | None:
+    first = next(iter(comparison.classes), None)
+    if first is None or first.difference is None or first.interval is None:
+        return None
+    low, high = first.interval
+    return first.label, -100 * first.difference, (-100 * high, -100 * low)
 
 
 def kind_of(comparison: Comparison) -> Kind:
@@ -113,6 +127,10 @@ def sentence(facts: Facts) -> str:
     """What was bought, what it cost, and whether it pays."""
     bought = {"channels": _smaller, "sparse": _sparse, "clustered": _clustered, "same": _same}[facts.kind]
     parts = [f"{bought(facts)}; {_loss(facts)}: {_ruling(facts)}"]
+    if facts.worst is not None:
+        label, lost, (low, high) = facts.worst
+        if lost > CLASS_POINTS and low > 0:
+            parts.append(f"but {label!r} alone lost {lost:.1f} points (95 %: {low:.1f} to {high:.1f})")
     if facts.certified in ("unproven", "refused"):
         parts.append(f"its int8 file is {facts.certified}, not certified")
     return "; ".join(parts) + "."
@@ -153,7 +171,7 @@ def _ruling(facts: Facts) -> str:
     if facts.kind == "same" and not price:
         return _ruling_of_the_same(facts)
     if not price:
-        wanted = "time" if facts.kind == "channels" else "bytes"
+        wanted = "time on this machine" if facts.kind == "channels" else "bytes"
         return f"it buys no {wanted} and does not pay"
     if lost is None:
         return "whether it pays, these images cannot tell"

@@ -32,8 +32,8 @@ def ruling(facts):
         (replace(PRUNED, lost=1.2, interval=(0.4, 2.0)), "0.62x the time is not worth 1.2 points"),
         # the file halves as well, and yet: channels are paid with time
         (replace(PRUNED, time=0.93, lost=0.8, interval=(0.5, 1.1)), "0.93x the time is not worth 0.8 points"),
-        (replace(PRUNED, time=0.97), "it buys no time and does not pay"),
-        (replace(PRUNED, time=1.3, lost=-2.0, interval=(-3.0, -1.0)), "it buys no time and does not pay"),
+        (replace(PRUNED, time=0.97), "it buys no time on this machine and does not pay"),
+        (replace(PRUNED, time=1.3, lost=-2.0, interval=(-3.0, -1.0)), "it buys no time on this machine and does not pay"),
         (replace(PRUNED, lost=None, interval=None), "whether it pays, these images cannot tell"),
         # points of mAP are worth less than points of accuracy
         (replace(PRUNED, lost=1.2, interval=(0.4, 1.5), figure="map50"), "it pays"),
@@ -100,6 +100,20 @@ def test_what_was_gained_is_told_as_gain_with_its_interval_turned():
     assert "0.4 points of accuracy gained (95 %: -0.1 to 0.8)" in sentence(
         replace(PRUNED, lost=-0.4, interval=(-0.8, 0.1))
     )
+
+
+@pytest.mark.parametrize(
+    ("lost", "interval", "is_said"),
+    [
+        (5.8, (3.9, 7.7), True),
+        (4.9, (3.0, 6.8), False),
+        (9.0, (-1.0, 19.0), False),
+        (-1.0, (-2.0, 0.0), False),
+    ],
+)
+def test_a_class_that_lost_far_more_than_the_others_is_named(lost, interval, is_said):
+    said = sentence(replace(PRUNED, worst=("dog", lost, interval)))
+    assert ("it pays; but 'dog' alone lost 5.8 points (95 %: 3.9 to 7.7)." in said) == is_said
 
 
 @pytest.mark.parametrize("certified", ["unproven", "refused"])
