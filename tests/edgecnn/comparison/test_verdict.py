@@ -15,6 +15,7 @@ SPARSE = replace(
 )
 CLUSTERED = replace(SPARSE, kind="clustered", time=1.01, zipped=0.55, distinct=16)
 SAME = replace(PRUNED, kind="same", macs=1.0, time=1.0, time_interval=(0.98, 1.02), zipped=1.0)
+NO_TIME = "it buys no time on this machine and does not pay"
 TOO_BUSY = "whether it pays, this machine was too busy to tell"
 UNPROVEN = "it seems to pay, but 10,000 images do not prove it"
 
@@ -32,8 +33,8 @@ def ruling(facts):
         (replace(PRUNED, lost=1.2, interval=(0.4, 2.0)), "0.62x the time is not worth 1.2 points"),
         # the file halves as well, and yet: channels are paid with time
         (replace(PRUNED, time=0.93, lost=0.8, interval=(0.5, 1.1)), "0.93x the time is not worth 0.8 points"),
-        (replace(PRUNED, time=0.97), "it buys no time on this machine and does not pay"),
-        (replace(PRUNED, time=1.3, lost=-2.0, interval=(-3.0, -1.0)), "it buys no time on this machine and does not pay"),
+        (replace(PRUNED, time=0.97), NO_TIME),
+        (replace(PRUNED, time=1.3, lost=-2.0, interval=(-3.0, -1.0)), NO_TIME),
         (replace(PRUNED, lost=None, interval=None), "whether it pays, these images cannot tell"),
         # points of mAP are worth less than points of accuracy
         (replace(PRUNED, lost=1.2, interval=(0.4, 1.5), figure="map50"), "it pays"),
