@@ -440,9 +440,13 @@ def test_viewers_that_vanish_leave_nothing_and_the_others_go_on(page):
             viewer.close()
         async with aiohttp.ClientSession() as http, await connect(http, page) as connection:
             page.show(seen_now(index=99), Numbers())
-            return (await receive(connection, "picture"))[2]["name"]
+            # On a busy machine the picture before may still be on its way.
+            names = [(await receive(connection, "picture"))[2]["name"]]
+            if names[-1] != "drawn#99":
+                names.append((await receive(connection, "picture"))[2]["name"])
+            return names
 
-    assert run(look()) == "drawn#99"
+    assert run(look())[-1] == "drawn#99"
     assert until(lambda: page.viewers == 0)
     assert until(lambda: open_files() == before)
 
