@@ -181,9 +181,11 @@ def test_what_hangs_together_is_one_group(find, build, groups, fixed):
 
 
 def test_behind_flatten_a_channel_is_there_once_for_each_place(find):
-    channels = find(
-        lambda layers, image: layers.Dense(2, name="logits")(layers.Flatten()(conv(layers, image, 5, "x")))
-    )
+    def build(layers, image):
+        flat = layers.Flatten(name="flat")(conv(layers, image, 5, "x"))
+        return layers.Dense(2, name="logits")(flat)
+
+    channels = find(build)
     assert np.array_equal(channels.read["logits"], np.tile(channels.made["x"], 64))
     keep = np.ones(channels.units, bool)
     keep[channels.made["x"][[1, 4]]] = False
