@@ -53,11 +53,11 @@ class _Stage:
 
     Attributes:
         name: what a run between is called after.
-        make: (run, out) -> the new run.
+        make: (run, out, resume) -> the new run.
     """
 
     name: str
-    make: Callable[[Path, Path], Run]
+    make: Callable[[Path, Path, bool], Run]
 
 
 def compress(
@@ -104,8 +104,9 @@ def compress(
         pattern: which weights: "any", "2:4" (two of every four) or "block".
         clusters: number of different weights each layer may have; smaller when zipped, not faster.
         qat: learn to compute in int8.
-        teacher: a run whose answers are learned from; pruning learns from the network it prunes anyway.
-        alone: prune without a teacher.
+        teacher: a run whose answers are learned from, beside the labels; whatever removes channels, weights
+            or values learns from the network it was anyway.
+        alone: learn from the labels only.
         epochs: passes over the training images for each way; None is each way's own.
         rate: highest learning rate; None is each way's own.
         batch: images in a step; None takes the run's own.
@@ -126,14 +127,14 @@ def compress(
     used = _seed(source) if seed is None else seed
     splits = data if isinstance(data, tuple) else training_splits(data, task=card.task, seed=_seed(source))
     words: dict[str, Any] = {
-        "epochs": epochs, "rate": rate, "batch": batch, "seed": used, "resume": resume, "force": force,
+        "epochs": epochs, "rate": rate, "batch": batch, "seed": used, "force": force,
         "skip_unreadable": skip_unreadable, "progress": progress,
     }  # fmt: skip
     with ExitStack() as stack:
         stages = _stages(
             splits, words, stack, card,
             goal={"channels": channels, "macs": macs, "latency_ms": latency_ms},
-            pruning={"criterion": criterion, "multiple": multiple, "steps": steps, "alone": alone},
+            pruning={"criterion": criterion, "multiple": multiple, "steps": steps}, alone=alone,
             sparse=(sparsity, pattern), clusters=clusters, qat=qat,
             teacher=None if teacher is None else Path(teacher),
         )  # fmt: skip
@@ -142,7 +143,9 @@ def compress(
             last = place == len(stages)
             here = target if last else target.with_name(f"{target.name}-{stage.name}")
             tell(f"{stage.name}: {made[-1].path} to {here}")
-            made.append(stage.make(made[-1].path, here))
+            # Of several ways the later ones may not have begun when the command was interrupted.
+            again = resume and (len(stages) == 1 or Run(here).recipe.is_file())
+            made.append(stage.make(made[-1].path, here, again))
     found = None
     if compared:
         from edgecnn.comparison import compare, write_comparison
@@ -178,6 +181,7 @@ def _stages(
     *,
     goal: dict[str, float | None],
     pruning: dict[str, Any],
+    alone: bool,
     sparse: tuple[float | None, Pattern],
     clusters: int | None,
     qat: bool,
@@ -195,45 +199,49 @@ def _stages(
     from edgecnn.compression.sparsify import train_sparse
 
     sparsity, pattern = sparse
-    stages = []
-    if any(value is not None for value in goal.values()):
-        wanted = Goal(**goal)
+    said = {name: value for name, value in words.items() if value is not None}
+    taught: dict[str, Any] = {"teacher": teacher, "alone": alone, **said}
+
+    def pruned(run: Path, out: Path, resume: bool) -> Run:
+        from edgecnn.int8_latency import int8_latency
+
+        def timer(lesson: Lesson) -> Any:
+            batches = (images for images, _ in lesson.feed.batches(0))
+            return stack.enter_context(int8_latency(batches, card=card))
+
         chosen = {name: value for name, value in pruning.items() if value is not None}
+        return prune(run, data, Goal(**goal), out=out, latency=timer, resume=resume, **chosen, **taught)
 
-        def pruned(run: Path, out: Path) -> Run:
-            from edgecnn.int8_latency import int8_latency
+    def distilled(run: Path, out: Path, resume: bool) -> Run:
+        if teacher is None:
+            raise TrainingError("distilling needs a teacher.")
+        return distill(run, data, teacher=teacher, out=out, resume=resume, **said)
 
-            def timer(lesson: Lesson) -> Any:
-                batches = (images for images, _ in lesson.feed.batches(0))
-                return stack.enter_context(int8_latency(batches, card=card))
-
-            return prune(run, data, wanted, out=out, teacher=teacher, latency=timer, **chosen, **words)
-
-        stages.append(_Stage("channels", pruned))
-    elif teacher is not None:
-        stages.append(
-            _Stage("distilled", lambda run, out: distill(run, data, teacher=teacher, out=out, **words))
+    def made_sparse(run: Path, out: Path, resume: bool) -> Run:
+        return train_sparse(
+            run, data, out=out, sparsity=sparsity or 0.0, pattern=pattern, resume=resume, **taught
         )
+
+    def clustered(run: Path, out: Path, resume: bool) -> Run:
+        return train_clustered(run, data, out=out, clusters=clusters or 0, resume=resume, **taught)
+
+    def quantized(run: Path, out: Path, resume: bool) -> Run:
+        return train_quantized(run, data, out=out, resume=resume, **said)
+
+    prunes = any(value is not None for value in goal.values())
+    if prunes:
+        Goal(**goal)  # refuses two goals before anything begins
     if sparsity is not None and clusters is not None:
         raise TrainingError("sparsity and clusters both decide what a weight may be: choose one.")
-    if sparsity is not None:
-        stages.append(
-            _Stage(
-                "sparse",
-                lambda run, out: train_sparse(
-                    run, data, out=out, sparsity=sparsity, pattern=pattern, **_given(words)
-                ),
-            )
-        )
-    if clusters is not None:
-        stages.append(
-            _Stage(
-                "clustered",
-                lambda run, out: train_clustered(run, data, out=out, clusters=clusters, **_given(words)),
-            )
-        )
-    if qat:
-        stages.append(_Stage("qat", lambda run, out: train_quantized(run, data, out=out, **_given(words))))
+    simpler = sparsity is not None or clusters is not None
+    asked = (
+        ("channels", pruned, prunes),
+        ("distilled", distilled, teacher is not None and not prunes and not simpler),
+        ("sparse", made_sparse, sparsity is not None),
+        ("clustered", clustered, clusters is not None),
+        ("qat", quantized, qat),
+    )
+    stages = [_Stage(name, make) for name, make, wanted in asked if wanted]
     if not stages:
         raise TrainingError(
             "say how to compress: channels, macs or latency, sparsity, clusters, qat, or a teacher."

@@ -52,7 +52,9 @@ def compress(
         bool, Option("--qat", help="Quantization-aware training: learn to compute in int8.")
     ] = False,
     distill: Annotated[Path | None, Option(help="A run whose answers are learned from.")] = None,
-    alone: Annotated[bool, Option("--alone", help="Prune without learning from the original.")] = False,
+    alone: Annotated[
+        bool, Option("--alone", help="Learn from the labels only, not from the original.")
+    ] = False,
     sensitivity: Annotated[
         bool, Option("--sensitivity", help="Change nothing; say which layers hold the accuracy.")
     ] = False,
