@@ -47,8 +47,9 @@ def refuse_amx() -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        raise SystemExit(__doc__)
+    if sys.argv[1:] in ([], ["-h"], ["--help"]):
+        print(__doc__)
+        raise SystemExit(0 if sys.argv[1:] else 2)
     refuse_amx()
     sys.argv = sys.argv[1:]
     if sys.argv[0] == "-m":

@@ -35,7 +35,7 @@ def compress(
         Option(help="Remove whole channels until int8 takes this long here on one thread, such as 8ms."),
     ] = None,
     criterion: Annotated[
-        str | None, Option(help="Which channels matter: taylor, energy or magnitude. (Default: taylor.)")
+        str | None, Option(help="Which channels matter: energy, taylor or magnitude. (Default: energy.)")
     ] = None,
     multiple: Annotated[
         int | None, Option(min=1, help="Sizes of layers become multiples of it. (Default: 8.)")

@@ -22,7 +22,7 @@ import numpy as np
 from edgecnn import heads
 from edgecnn.compression import cost, plan
 from edgecnn.compression.continued import Source, opened, recipe_for
-from edgecnn.compression.criteria import CRITERIA, scores
+from edgecnn.compression.criteria import CRITERIA, USUAL, scores
 from edgecnn.compression.distill import taught
 from edgecnn.compression.groups import Channels, channels_of
 from edgecnn.compression.norms import settle_norms
@@ -40,7 +40,6 @@ from edgecnn.training.recipe import Recipe
 from edgecnn.training.start import Subject
 from edgecnn.zoo.count import count
 
-CRITERION: Final = "energy"
 LOOKED_AT: Final = 2048
 """Training images, augmented as in training, that say which channels matter."""
 
@@ -99,7 +98,7 @@ def prune(
     goal: Goal,
     *,
     out: Path,
-    criterion: str = CRITERION,
+    criterion: str = USUAL,
     multiple: int | None = None,
     steps: int = 1,
     teacher: Path | None = None,

@@ -19,7 +19,7 @@ import numpy as np
 from edgecnn import heads
 from edgecnn.compression import cost
 from edgecnn.compression.continued import Source, opened, recipe_for
-from edgecnn.compression.criteria import CRITERIA, scores
+from edgecnn.compression.criteria import CRITERIA, USUAL, scores
 from edgecnn.compression.groups import Channels, Group, Keep, channels_of
 from edgecnn.compression.norms import settling
 from edgecnn.compression.readers import silenced
@@ -34,7 +34,6 @@ from edgecnn.training.recipe import Recipe
 from edgecnn.training.start import Subject
 
 SHARES: Final = (0.25, 0.5, 0.75)
-CRITERION: Final = "taylor"
 IMAGES: Final = 1024
 SETTLED: Final = 512
 """Training images that the norms are measured on again for each trial."""
@@ -149,7 +148,7 @@ def sensitivity(
     data: tuple[Dataset, Dataset],
     *,
     shares: Sequence[float] = SHARES,
-    criterion: str = CRITERION,
+    criterion: str = USUAL,
     images: int = IMAGES,
     settle: bool = True,
     seed: int = 0,
