@@ -22,7 +22,7 @@ from edgecnn.compression.criteria import CRITERIA, scores
 from edgecnn.compression.groups import channels_of
 from edgecnn.compression.norms import settle_norms
 from edgecnn.compression.removal import without
-from edgecnn.compression.sensitivity import _drawn, _lesson
+from edgecnn.compression.sensitivity import drawn, drawn_lesson
 from edgecnn.data import training_splits
 from edgecnn.training.judge import Judge
 from edgecnn.training.start import Subject
@@ -63,9 +63,9 @@ def main() -> None:
     data = training_splits(args.data)
     source = opened(args.run, data)
     model, channels = source.model, channels_of(source.model)
-    train, val = (_drawn(part, args.images, 0) for part in data)
+    train, val = (drawn(part, args.images, 0) for part in data)
     recipe = recipe_for(source, train, epochs=1, seed=0)
-    lesson = _lesson(train, val, recipe)
+    lesson = drawn_lesson(train, val, recipe)
     price = cost.macs(model, channels)
     with closing(lesson.feed.batches(0)) as batches:
         seen = list(islice(batches, lesson.feed.steps))

@@ -187,9 +187,9 @@ def sensitivity(
     groups = [group for group in channels.groups if len(group.units) > 1]
     if not groups:
         raise TrainingError(f"{run}: no layer has channels to spare: {_why(channels)}.")
-    train, val = (_drawn(part, images, seed) for part in data)
+    train, val = (drawn(part, images, seed) for part in data)
     recipe = recipe_for(source, train, batch=None, epochs=1, seed=seed)
-    lesson = _lesson(train, val, recipe)
+    lesson = drawn_lesson(train, val, recipe)
     bench = _Bench(source, lesson, recipe, channels, settle)
     worth = bench.worth(criterion)
     price = cost.macs(source.model, channels)
@@ -247,13 +247,14 @@ def _trial(bench: _Bench, group: Group, worth: Array, share: float) -> Trial:
     return Trial(share, removed, *bench.judged(keep))
 
 
-def _drawn(dataset: Dataset, count: int, seed: int) -> Dataset:
+def drawn(dataset: Dataset, count: int, seed: int) -> Dataset:
+    """At most `count` images, in their order."""
     if len(dataset) <= count:
         return dataset
     return dataset.subset(np.sort(np.random.default_rng(seed).permutation(len(dataset))[:count]))
 
 
-def _lesson(train: Dataset, val: Dataset, recipe: Recipe) -> Lesson:
+def drawn_lesson(train: Dataset, val: Dataset, recipe: Recipe) -> Lesson:
     """As `edgecnn.training.lesson.read_lesson`, but of a draw, in which classes may be missing."""
     if not (len(train) and len(val)):
         raise TrainingError(f"{train.name}: sensitivity needs training and validation images.")
