@@ -161,7 +161,7 @@ def prune(
     whole = recipe_for(source, data[0], epochs=epochs, batch=batch, seed=seed)
     total = epochs or max(3, steps, round(whole.epochs / 5))
     whole = replace(whole, rate=rate or RATE * whole.rate)
-    began = _whole(source.model)
+    began = count(source.model).macs
     by = None
     if not alone:
         head = heads.find(whole.task, whole.design)
@@ -219,7 +219,7 @@ class _Step:
             export=lambda: model,
             name=self.source.card.name,
             lineage=self.source.card.lineage,
-            verb=f"compress: {count(model).macs / _whole(self.source.model):.3g} of the MACs stay for "
+            verb=f"compress: {count(model).macs / count(self.source.model).macs:.3g} of the MACs stay for "
             f"{self.goal}, least {self.criterion} first, multiples of {multiple}; trained",
             anew=lambda: anew(model),
             notes={Run(Path()).pruning.name: text},
@@ -241,7 +241,7 @@ class _Step:
                     channels.groups, price, worth, share=goal.channels, multiple=multiple
                 )
             assert goal.macs is not None  # a Goal has one of the three
-            share = goal.macs * self.began / _whole(model)
+            share = goal.macs * self.began / count(model).macs
             return plan.for_macs(channels.groups, price, worth, share=share, multiple=multiple)
         assert self.latency is not None  # `prune` has asked
         timer = self.latency(lesson)
@@ -253,7 +253,7 @@ class _Step:
         )  # fmt: skip
 
     def _text(self, channels: Channels, found: Plan) -> str:
-        whole = _whole(self.source.model)
+        whole = count(self.source.model).macs
         body = {
             "goal": str(self.goal),
             "criterion": self.criterion,
@@ -295,7 +295,3 @@ def _read(text: str, channels: Channels, where: Path) -> Keep:
 def _batches(lesson: Lesson, recipe: Recipe, count: int) -> Any:
     with closing(lesson.feed.batches(0)) as batches:
         yield from (images for images, _ in islice(batches, max(1, count // recipe.batch)))
-
-
-def _whole(model: Any) -> int:
-    return count(model).macs
