@@ -10,7 +10,7 @@ import pytest
 from edgecnn.errors import DataError, MissingExtra
 from edgecnn.report import Picture, write_report
 
-VOID = {"meta", "link", "br", "img", "input", "hr", "path"}
+VOID = {"meta", "link", "br", "wbr", "img", "input", "hr", "path"}
 HOSTILE = (
     "</script><script>alert(1)</script>",
     "a & b <img src=x onerror=alert(2)>",
