@@ -50,7 +50,8 @@ class Recipe:
         augment: how training images are varied.
         calm: the share of the epochs, the last ones, without mosaics: what the network sees then is what it
             will see in use (Ge et al., 2021, YOLOX, arXiv 2107.08430).
-        precision: "bfloat16" computes in mixed precision: faster where the processor has it (AMX, GPUs).
+        precision: "bfloat16" computes in mixed precision: faster where the processor has it (AMX, GPUs), and
+            slower on processors where channels are no multiples of 16.
         seed: of weights, order, augmentation and dropout.
     """
 
