@@ -74,9 +74,9 @@ def test_the_whole_networks_score_and_each_trials_are_those_of_the_smaller_netwo
     assert (sensed.score, sensed.loss) == pytest.approx(judged(model), rel=1e-4)
 
     from edgecnn.compression.continued import opened, recipe_for
-    from edgecnn.compression.sensitivity import _lesson
+    from edgecnn.compression.sensitivity import drawn_lesson
 
-    lesson = _lesson(*data, recipe_for(opened(run, data), data[0], epochs=1, seed=0))
+    lesson = drawn_lesson(*data, recipe_for(opened(run, data), data[0], epochs=1, seed=0))
     channels = channels_of(model)
     loss = classification.criterion(spec, smoothing=0.0)
     worth = scores(model, channels, "taylor", lesson.feed.batches(0), loss)
