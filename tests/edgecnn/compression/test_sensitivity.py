@@ -79,7 +79,7 @@ def test_the_whole_networks_score_and_each_trials_are_those_of_the_smaller_netwo
     lesson = drawn_lesson(*data, recipe_for(opened(run, data), data[0], epochs=1, seed=0))
     channels = channels_of(model)
     loss = classification.criterion(spec, smoothing=0.0)
-    worth = scores(model, channels, "taylor", lesson.feed.batches(0), loss)
+    worth = scores(model, channels, sensed.criterion, lesson.feed.batches(0), loss)
     (group,) = channels.groups
     for trial in sensed.layers[0].trials:
         keep = np.ones(channels.units, bool)
