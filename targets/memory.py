@@ -181,8 +181,8 @@ def litert_temporaries(graph: Graph, op: Operator) -> tuple[int, ...]:
         return ()
     image, weights, out = (graph.tensors[index] for index in (op.inputs[0], op.inputs[1], op.outputs[0]))
     height, width = weights.shape[1:3]
-    plain = op.options["stride_w"] == op.options["stride_h"] == height == width == 1
-    dilated = op.options["dilation_w_factor"] != 1 or op.options["dilation_h_factor"] != 1
+    plain = op.options["stride_width"] == op.options["stride_height"] == height == width == 1
+    dilated = op.options["dilation_width"] != 1 or op.options["dilation_height"] != 1
     if plain or (dilated and image.dtype == "float32"):
         return ()
     width_of = image.bytes // max(image.elements, 1)
