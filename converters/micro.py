@@ -192,7 +192,9 @@ def _reference(content: bytes, inputs: Sequence[Sequence[Array]]) -> list[tuple[
 
 def _generous(graph: Graph) -> int:
     """An arena that cannot be too small: every tensor in a place of its own, and scratch of eight times that."""
-    tensors = sum(tensor.bytes for part in graph.subgraphs for tensor in part.tensors if not tensor.is_constant)
+    tensors = sum(
+        tensor.bytes for part in graph.subgraphs for tensor in part.tensors if not tensor.is_constant
+    )
     largest = max((tensor.bytes for tensor in graph.tensors if not tensor.is_constant), default=0)
     return tensors + 8 * largest + 2048 * (len(graph.tensors) + len(graph.ops)) + _ROOM
 

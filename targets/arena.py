@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-MICRO_ALIGNMENT: Final = 16  # MicroArenaBufferAlignment, tflite-micro/tensorflow/lite/micro/micro_arena_constants.h
+MICRO_ALIGNMENT: Final = (
+    16  # MicroArenaBufferAlignment, tflite-micro/tensorflow/lite/micro/micro_arena_constants.h
+)
 LITERT_ALIGNMENT: Final = 64  # kDefaultTensorAlignment, LiteRT/tflite/util.h
 FOREVER: Final = 1 << 31  # last step of what is never given up
 

@@ -196,6 +196,7 @@ def _planned(tensor: Tensor) -> bool:
 
 def _peak(places: Sequence[Place], operators: int, first_step: int) -> int:
     """The operator during which most is in use."""
+
     def in_use(operator: int) -> int:
         step = operator + first_step
         return sum(

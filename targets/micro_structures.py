@@ -45,9 +45,7 @@ def persistent_bytes(graph: Graph, scratch_buffers: int) -> int:
         scratch_buffers: how many its kernels ask for.
     """
     ports = [graph.tensors[index] for index in (*graph.inputs, *graph.outputs)]
-    variables = sum(
-        aligned(tensor.bytes, MICRO_ALIGNMENT) for tensor in graph.tensors if tensor.is_variable
-    )
+    variables = sum(aligned(tensor.bytes, MICRO_ALIGNMENT) for tensor in graph.tensors if tensor.is_variable)
     return aligned(
         _FIXED
         + _TENSOR * len(graph.tensors)
