@@ -191,7 +191,7 @@ def _reference(content: bytes, inputs: Sequence[Sequence[Array]]) -> list[tuple[
 
 
 def _generous(graph: Graph) -> int:
-    """An arena that cannot be too small: every tensor in a place of its own, and scratch of eight times that."""
+    """An arena that cannot be too small: each tensor in a place of its own, and scratch buffers."""
     tensors = sum(
         tensor.bytes for part in graph.subgraphs for tensor in part.tensors if not tensor.is_constant
     )
@@ -233,8 +233,8 @@ def _explained(name: str, said: str, status: int, graph: Graph) -> str:
         why = said[: failed.start()].strip().splitlines()
         reason = f": {why[-1].removeprefix('tensorflow/lite/micro/kernels/')}" if why else ""
         return (
-            f"{name}: TFLite Micro's kernel of {failed[1]} (operator {failed[2]}) refuses to {failed[3]}{reason} "
-            "Convert the model to int8 with int8 inputs and outputs."
+            f"{name}: TFLite Micro's kernel of {failed[1]} (operator {failed[2]}) refuses to {failed[3]}"
+            f"{reason} Convert the model to int8 with int8 inputs and outputs."
         )
     if status < 0:
         return (

@@ -6,6 +6,7 @@ its report of the arena go to stderr, where TFLite Micro itself writes.
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ def main() -> None:
 
     model, given, made, arena = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
     interpreter = runtime.Interpreter.from_bytes(model.read_bytes(), arena_size=arena)
-    outputs = {}
+    outputs: dict[str, Any] = {}
     with np.load(given, allow_pickle=False) as arrays:
         inputs, ports, runs = int(arrays["inputs"]), int(arrays["outputs"]), int(arrays["runs"])
         for run in range(runs):

@@ -125,7 +125,9 @@ def to_ethosu(
     """
     if out.exists() and not force:
         raise ConversionError(f"{out} is there already. Choose another name, or overwrite it with --force.")
-    content, report = compile_ethosu(model, config=config, system_config=system_config, memory_mode=memory_mode)
+    content, report = compile_ethosu(
+        model, config=config, system_config=system_config, memory_mode=memory_mode
+    )
     entries = archive.read_entries(model)
     with files.replacing(out) as beside:
         beside.write_bytes(content)
@@ -178,7 +180,8 @@ def compile_ethosu(
         sram_bytes=round(float(summary["sram_memory_used"]) * _KIB),
         dram_bytes=round(float(summary["dram_memory_used"]) * _KIB),
         flash_bytes=round(
-            (float(summary["on_chip_flash_memory_used"]) + float(summary["off_chip_flash_memory_used"])) * _KIB
+            (float(summary["on_chip_flash_memory_used"]) + float(summary["off_chip_flash_memory_used"]))
+            * _KIB
         ),
         macs=round(float(summary["nn_macs"])),
         model_bytes=len(content),
@@ -192,11 +195,15 @@ def _vela(options: list[str], folder: Path, model: Path) -> str:
             command, cwd=folder, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
         )
     except subprocess.TimeoutExpired:
-        raise ConversionError(f"{model}: Vela took more than {_TIMEOUT_S} s. Make the network smaller.") from None
+        raise ConversionError(
+            f"{model}: Vela took more than {_TIMEOUT_S} s. Make the network smaller."
+        ) from None
     said = done.stdout + done.stderr
     if done.returncode != 0 or not (folder / "model_vela.tflite").exists():
         lines = [line for line in said.strip().splitlines() if not line.startswith(("Warning", "  File"))]
-        errors = [line for line in lines if "rror" in line] or lines[-1:] or [f"exit status {done.returncode}"]
+        errors = (
+            [line for line in lines if "rror" in line] or lines[-1:] or [f"exit status {done.returncode}"]
+        )
         why = errors[-1].removeprefix("RuntimeError: ").strip().rstrip(".")
         raise ConversionError(
             f"{model}: Vela refuses the model ({why}). Convert it to int8, with int8 inputs and outputs."
@@ -208,7 +215,9 @@ def _summary(folder: Path, model: Path) -> dict[str, str]:
     """The one row of Vela's summary, by the names in its head."""
     found = sorted(folder.glob("model_summary_*.csv"))
     if not found:
-        raise ConversionError(f"{model}: Vela {version('ethos-u-vela')} wrote no summary. Install another one.")
+        raise ConversionError(
+            f"{model}: Vela {version('ethos-u-vela')} wrote no summary. Install another one."
+        )
     with found[0].open(newline="") as file:
         rows = list(csv.DictReader(file))
     return rows[0]

@@ -58,7 +58,9 @@ def plan_micro(spans: Sequence[Span]) -> tuple[Place, ...]:
     Among equal sizes the one that was added last comes first. Source:
     tensorflow/lite/micro/memory_planner/greedy_memory_planner.cc in tensorflow/tflite-micro.
     """
-    order = sorted(reversed(spans), key=lambda span: -aligned(span.bytes, MICRO_ALIGNMENT))
+    order = list(spans)
+    order.reverse()  # sorting keeps the order of equals
+    order.sort(key=lambda span: -aligned(span.bytes, MICRO_ALIGNMENT))
     placed: list[Place] = []
     for span in order:
         size = aligned(span.bytes, MICRO_ALIGNMENT)

@@ -11,7 +11,15 @@ from typing import Any, Final, Literal
 from edgecnn.errors import TargetError
 from edgecnn.graph import Graph, Operator, Tensor
 from targets.arena import (
-    FOREVER, LITERT_ALIGNMENT, MICRO_ALIGNMENT, Place, Span, aligned, arena_bytes, plan_litert, plan_micro,
+    FOREVER,
+    LITERT_ALIGNMENT,
+    MICRO_ALIGNMENT,
+    Place,
+    Span,
+    aligned,
+    arena_bytes,
+    plan_litert,
+    plan_micro,
 )  # fmt: skip
 from targets.micro_structures import persistent_bytes
 

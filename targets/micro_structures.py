@@ -60,9 +60,9 @@ def persistent_bytes(graph: Graph, scratch_buffers: int) -> int:
 
 def _multipliers(graph: Graph, op: Operator) -> int:
     """A multiplier and a shift for each output channel, int32 each."""
-    if op.kind in _BY_CHANNEL:
-        channels = graph.tensors[op.outputs[0]].shape[-1]
-    elif op.kind == "FULLY_CONNECTED" and len(graph.tensors[op.inputs[1]].scale) > 1:
+    if op.kind in _BY_CHANNEL or (
+        op.kind == "FULLY_CONNECTED" and len(graph.tensors[op.inputs[1]].scale) > 1
+    ):
         channels = graph.tensors[op.outputs[0]].shape[-1]
     else:
         return 0

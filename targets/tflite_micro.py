@@ -12,14 +12,15 @@ from edgecnn.graph import Graph, Operator, Tensor
 from targets.verdict import NOWHERE, Verdict
 
 UNIT: Final = "tflite_micro"
-SOURCE: Final = "https://github.com/tensorflow/tflite-micro, tensorflow/lite/micro/kernels; run by tflite-micro 0.dev20261023"
+SOURCE: Final = "https://github.com/tensorflow/tflite-micro, tensorflow/lite/micro/kernels"
 
 _F: Final = ("float32",)
 _FI: Final = ("float32", "int8")
 _FIS: Final = ("float32", "int8", "int16")
 _ARITHMETIC: Final = ("float32", "int8", "int16", "int32")
 _MOVED: Final = ("float32", "int8", "int16", "int32", "int64")
-_COMPARED: Final = ("float32", "int8", "int32", "int64", "bool")
+_ORDERED: Final = ("float32", "int8", "int32", "int64")
+_COMPARED: Final = (*_ORDERED, "bool")
 _ANY: Final = ("float32", "int8", "uint8", "int16", "int32", "int64", "bool")
 
 KERNELS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -27,12 +28,15 @@ KERNELS: Final[Mapping[str, tuple[str, ...]]] = {
     "BATCH_MATMUL": _FIS, "BATCH_TO_SPACE_ND": _FI, "BROADCAST_TO": _ANY,
     "CAST": ("float32", "int8", "int16", "int32", "bool"), "CEIL": _F, "CONCATENATION": (*_MOVED, "bool"),
     "CONV_2D": _FIS, "COS": _F, "CUMSUM": _FI, "DEPTHWISE_CONV_2D": _FIS, "DEPTH_TO_SPACE": _FI,
-    "DEQUANTIZE": ("int8", "uint8", "int16"), "DIV": ("float32", "int8", "int32"), "DYNAMIC_UPDATE_SLICE": _ARITHMETIC, "ELU": _FI,
+    "DEQUANTIZE": ("int8", "uint8", "int16"), "DIV": ("float32", "int8", "int32"),
+    "DYNAMIC_UPDATE_SLICE": _ARITHMETIC,
+    "ELU": _FI,
     "EMBEDDING_LOOKUP": _FI, "EQUAL": _COMPARED, "EXP": _F, "EXPAND_DIMS": _FIS, "FILL": ("int32", "int64"),
     "FLOOR": _F, "FLOOR_DIV": _F, "FLOOR_MOD": _F, "FULLY_CONNECTED": _FIS, "GATHER": _FI, "GATHER_ND": _FI,
-    "GREATER": ("float32", "int8", "int16", "int32", "int64"), "GREATER_EQUAL": ("float32", "int8", "int32", "int64"),
+    "GREATER": _MOVED, "GREATER_EQUAL": _ORDERED,
     "HARD_SWISH": _FI, "L2_NORMALIZATION": _FI, "L2_POOL_2D": _F, "LEAKY_RELU": _FIS,
-    "LESS": ("float32", "int8", "int32", "int64"), "LESS_EQUAL": ("float32", "int8", "int32", "int64"), "LOG": _F,
+    "LESS": _ORDERED,
+    "LESS_EQUAL": _ORDERED, "LOG": _F,
     "LOGICAL_AND": _ANY, "LOGICAL_NOT": ("bool",), "LOGICAL_OR": _ANY, "LOGISTIC": _FIS, "LOG_SOFTMAX": _FI,
     "MAXIMUM": _MOVED, "MAX_POOL_2D": _FIS, "MEAN": _FIS, "MINIMUM": _MOVED, "MIRROR_PAD": _FI,
     "MUL": _ARITHMETIC, "NEG": _F, "NOT_EQUAL": _COMPARED, "PACK": _MOVED, "PAD": _ARITHMETIC,
@@ -163,7 +167,8 @@ RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
     "LOGISTIC": (_unit_scale(15),), "TANH": (_unit_scale(15),), "SOFTMAX": (_unit_scale(15),),
     "LOG_SOFTMAX": (_log_scale,), "FILL": (_fill_value,),
     "QUANTIZE": (_pairs({
-        "float32": ("int8", "uint8", "int16"), "int8": ("int8", "uint8", "int16", "int32"), "uint8": ("int8",),
+        "float32": ("int8", "uint8", "int16"), "int8": ("int8", "uint8", "int16", "int32"),
+        "uint8": ("int8",),
         "int16": ("int8", "int16", "int32"), "int32": ("int8", "int16"),
     }),),
     "DEQUANTIZE": (_pairs(dict.fromkeys(("int8", "uint8", "int16"), ("float32",))),),
