@@ -25,25 +25,26 @@ LIMIT = 0.10
 def litert_arena(path: Path, graph: Graph) -> int:
     """Bytes between the first and the last that LiteRT's kernels write, without XNNPACK.
 
-    Variables lie in an arena of their own; a model that has any is measured as the two extents together.
+    Variables lie in an arena of their own, whose extent is added.
     """
     kind = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     interpreter = Interpreter(str(path), experimental_op_resolver_type=kind, num_threads=1)
     interpreter.allocate_tensors()
     constant = {tensor.index for tensor in graph.tensors if tensor.is_constant}
-    first, last = [], []
+    variable = {tensor.index for tensor in graph.tensors if tensor.is_variable}
+    spans: dict[bool, list[tuple[int, int]]] = {False: [], True: []}
     for entry in interpreter.get_tensor_details():
-        if entry["index"] in constant:
+        index = entry["index"]
+        if index in constant:
             continue
         try:
-            values = interpreter.tensor(entry["index"])()
+            values = interpreter.tensor(index)()
         except ValueError:  # it has no memory: an optional tensor, or one that another took over
             continue
         if values.nbytes:
             address = values.__array_interface__["data"][0]
-            first.append(address)
-            last.append(address + values.nbytes)
-    return max(last) - min(first)
+            spans[index in variable].append((address, address + values.nbytes))
+    return sum(max(end for _, end in of) - min(start for start, _ in of) for of in spans.values() if of)
 
 
 def micro_arena(path: Path, graph: Graph) -> int:

@@ -17,11 +17,11 @@ NETWORKS = {
     "mobilenet_v3_small_minimalistic": ((96, 96, 3), 0.5),
     "efficientnet_lite0": ((96, 96, 3), 1.0),
 }
-"""Input shape and width."""
+"""Shape of an image, and width."""
 
 
 def zoo_files(folder: Path, *names: str) -> Iterator[Path]:
-    """Write NAME_float32.tflite and NAME_int8.tflite of each network, unless they are there, and yield them."""
+    """Write NAME_float32.tflite and NAME_int8.tflite of each network where they are not, and yield them."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in names or tuple(NETWORKS):
         paths = [folder / f"{name}_{scheme}.tflite" for scheme in ("float32", "int8")]

@@ -5,9 +5,10 @@ compiler did with the one-operator models in benchmarks/one_op_models.py. Vela r
 the last word: `converters.to_ethosu` calls it and compares.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+from converters.to_ethosu import VelaReport
 from edgecnn.graph import Graph, Operator, Tensor
 from targets import tflite_micro
 from targets.ethos_u_rules import RULES
@@ -65,6 +66,8 @@ def judge(graph: Graph, level: int = 0) -> tuple[Verdict, ...]:
 
 
 def _verdict(graph: Graph, op: Operator) -> Verdict:
+    if stopped := _stops(graph, op):
+        return Verdict(op.index, op.label, NOWHERE, *stopped, source=SOURCE)
     reason, remedy, fix = refusal(graph, op)
     if not reason:
         return Verdict(op.index, op.label, UNIT)
@@ -73,6 +76,16 @@ def _verdict(graph: Graph, op: Operator) -> Verdict:
         return Verdict(op.index, op.label, CPU, reason, remedy, fix, SOURCE)
     both = f"{reason}; and on the Cortex-M: {missing}"
     return Verdict(op.index, op.label, NOWHERE, both, remedy or micro_remedy, fix or micro_fix, SOURCE)
+
+
+def _stops(graph: Graph, op: Operator) -> tuple[str, str, str] | None:
+    """What ends Vela 5.2.0 with an error, where it should leave the operator to the Cortex-M."""
+    tensors = [graph.tensors[index] for index in (*op.inputs, *op.outputs) if index >= 0]
+    if any(tensor.dtype == "bool" for tensor in tensors):
+        return "Vela refuses a model with tensors of truth values", "Compare in your program.", ""
+    if op.kind in ("HARD_SWISH", "ARG_MAX") and tensors[0].dtype not in _EIGHT:
+        return f"Vela refuses a model with {op.kind} of {tensors[0].dtype}", "Convert all of it to int8.", ""
+    return None
 
 
 def refusal(graph: Graph, op: Operator) -> tuple[str, str, str]:
@@ -130,3 +143,9 @@ def _unquantized(graph: Graph, op: Operator) -> str:
         if len(tensor.scale) > 1 and op.kind not in _BY_CHANNEL:
             return f"tensor {tensor.name!r} has a scale for each channel"
     return ""
+
+
+def mispredicted(report: VelaReport, verdicts: Sequence[Verdict]) -> tuple[int, ...]:
+    """Operators of which Vela thinks otherwise, by their place in the model."""
+    on_cpu = {left.operator for left in report.on_cpu}
+    return tuple(one.operator for one in verdicts if (one.unit == UNIT) == (one.operator in on_cpu))

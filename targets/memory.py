@@ -36,7 +36,7 @@ class Memory:
         activations_bytes: where tensors and scratch buffers lie while the model runs.
         persistent_bytes: what stays beside them in the same arena: TFLite Micro's own structures as a 64-bit
             host reports them, an upper bound for the 32-bit device, whose pointers are half as wide; of
-            LiteRT, which keeps those on the heap, 0.
+            LiteRT, which keeps those on the heap, its variables and transposed weights.
         model_bytes: the file, which lies in flash or in the page cache. The program's own code is not in it:
             how much TFLite Micro's kernels take depends on the compiler and on which kernels are linked.
         peak_operator: the operator during which most of the arena is in use, its place in the graph.
@@ -78,7 +78,8 @@ def memory(graph: Graph, *, runtime: Runtime) -> Memory:
         persistent = persistent_bytes(graph, sum(span.name.startswith("scratch") for span in spans))
     else:
         places = plan_litert(litert_spans(graph))
-        activations, persistent = arena_bytes(places, LITERT_ALIGNMENT), 0
+        activations = arena_bytes(places, LITERT_ALIGNMENT)
+        persistent = arena_bytes(plan_litert(litert_kept(graph)), LITERT_ALIGNMENT)
     first_step = 1 if runtime == "tflite_micro" else 0
     return Memory(
         runtime, activations, persistent, graph.size_bytes, _peak(places, len(graph.ops), first_step), places
@@ -128,8 +129,7 @@ def micro_scratch(graph: Graph, op: Operator) -> tuple[int, ...]:
     if op.kind in ("REDUCE_MAX", "REDUCE_MIN", "REDUCE_ALL"):
         return (4 * len(graph.tensors[op.inputs[0]].shape), 4 * max(graph.tensors[op.inputs[1]].elements, 1))
     if op.kind == "ADD_N":
-        pointers = (8 * len(op.inputs),)
-        return (*pointers, 4 * out.elements) if out.dtype == "int8" else pointers
+        return (8 * len(op.inputs),)  # pointers
     if op.kind == "UNIDIRECTIONAL_SEQUENCE_LSTM":
         state = graph.tensors[op.inputs[18]]
         return (state.elements * (2 if out.dtype in ("int8", _INT16) else 4),) * 4
@@ -142,13 +142,12 @@ _SHARES_UNCHANGED: Final = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "BITCAST")
 def litert_spans(graph: Graph) -> tuple[Span, ...]:
     """What LiteRT plans: tensors that the file does not hold, and what its kernels need beside them.
 
-    Operator n is step n. Inputs, outputs and variables are never given up, and an operator that changes no
+    Operator n is step n. Inputs and outputs are never given up, and an operator that changes no
     value writes into its input's place. Source: PlanAllocations in tflite/arena_planner.cc of
     google-ai-edge/LiteRT; the temporaries are those of its optimized kernels in tflite/kernels.
     """
     place = _shared(graph)
     written: dict[int, int] = dict.fromkeys(graph.inputs, 0)
-    written.update((tensor.index, 0) for tensor in graph.tensors if tensor.is_variable)
     kept = {*written, *graph.outputs}
     given_up: dict[int, int] = {}
     for op in graph.ops:
@@ -170,6 +169,13 @@ def litert_spans(graph: Graph) -> tuple[Span, ...]:
     return tuple(spans)
 
 
+def litert_kept(graph: Graph) -> tuple[Span, ...]:
+    """What LiteRT keeps from run to run: variables, and the weights that TRANSPOSE_CONV turns round."""
+    sizes = [tensor.bytes for tensor in graph.tensors if tensor.is_variable]
+    sizes += [graph.tensors[op.inputs[1]].bytes for op in graph.ops if op.kind == "TRANSPOSE_CONV"]
+    return tuple(Span("kept", size, 0, FOREVER) for size in sizes)
+
+
 def _shared(graph: Graph) -> dict[int, int]:
     """Tensors that lie where another lies, by index."""
     place: dict[int, int] = {}
@@ -184,7 +190,11 @@ def _shared(graph: Graph) -> dict[int, int]:
 
 
 def litert_temporaries(graph: Graph, op: Operator) -> tuple[int, ...]:
-    """Sizes of the temporaries of an optimized kernel, in bytes: the patches that CONV_2D unfolds first."""
+    """Sizes of an optimized kernel's temporaries, in bytes: patches that CONV_2D unfolds, gates of LSTM."""
+    if op.kind == "UNIDIRECTIONAL_SEQUENCE_LSTM":
+        return _lstm_temporaries(graph, op)
+    if op.kind == "TRANSPOSE_CONV":
+        return _columns(graph, op)
     if op.kind != "CONV_2D":
         return ()
     image, weights, out = (graph.tensors[index] for index in (op.inputs[0], op.inputs[1], op.outputs[0]))
@@ -196,6 +206,25 @@ def litert_temporaries(graph: Graph, op: Operator) -> tuple[int, ...]:
     width_of = image.bytes // max(image.elements, 1)
     rows = out.elements // out.shape[-1]
     return (rows * height * width * weights.shape[3] * width_of,)
+
+
+def _columns(graph: Graph, op: Operator) -> tuple[int, ...]:
+    """Every product of TRANSPOSE_CONV before they are added up, and in integers the sums, 4 bytes each."""
+    weights, image, out = (
+        graph.tensors[op.inputs[1]],
+        graph.tensors[op.inputs[2]],
+        graph.tensors[op.outputs[0]],
+    )
+    products = 4 * image.elements // image.shape[-1] * weights.elements // weights.shape[-1]
+    return (products,) if out.dtype == "float32" else (products, 4 * out.elements)
+
+
+def _lstm_temporaries(graph: Graph, op: Operator) -> tuple[int, ...]:
+    """One buffer of int16 for each gate, one of int8 and one of int32; in float, one for all gates."""
+    cells = graph.tensors[op.inputs[19]].elements
+    if graph.tensors[op.inputs[0]].dtype == "float32":
+        return (4 * 4 * cells,)
+    return (2 * cells,) * 4 + (cells, 4 * cells)
 
 
 def _planned(tensor: Tensor) -> bool:
