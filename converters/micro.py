@@ -205,7 +205,16 @@ def _child(model: Path, given: Path, made: Path, arena: int, name: str, graph: G
     Returns:
         What it wrote to stderr.
     """
-    command = [sys.executable, "-m", "converters.micro_child", str(model), str(given), str(made), str(arena)]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "converters.micro_child",
+        str(model),
+        str(given),
+        str(made),
+        str(arena),
+    ]
     # The child must find this package where its parent found it.
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(part for part in sys.path if part)}
     try:

@@ -189,7 +189,7 @@ def compile_ethosu(
 
 
 def _vela(options: list[str], folder: Path, model: Path) -> str:
-    command = [sys.executable, "-m", "ethosu.vela", *options]
+    command = [sys.executable, "-P", "-m", "ethosu.vela", *options]
     try:
         done = subprocess.run(
             command, cwd=folder, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
@@ -200,15 +200,23 @@ def _vela(options: list[str], folder: Path, model: Path) -> str:
         ) from None
     said = done.stdout + done.stderr
     if done.returncode != 0 or not (folder / "model_vela.tflite").exists():
-        lines = [line for line in said.strip().splitlines() if not line.startswith(("Warning", "  File"))]
-        errors = (
-            [line for line in lines if "rror" in line] or lines[-1:] or [f"exit status {done.returncode}"]
-        )
-        why = errors[-1].removeprefix("RuntimeError: ").strip().rstrip(".")
-        raise ConversionError(
-            f"{model}: Vela refuses the model ({why}). Convert it to int8, with int8 inputs and outputs."
-        )
+        raise ConversionError(_explained(model, said, done.returncode))
     return said
+
+
+def _explained(model: Path, said: str, status: int) -> str:
+    if wrong := re.search(r"CLI option --([\w-]+)=(\S+): (.*?)'?$", said, re.MULTILINE):
+        return f"Vela knows no {wrong[1]} {wrong[2]}. `vela --list-configs Arm/vela.ini` lists what it knows."
+    lines = [line.strip() for line in said.strip().splitlines()]
+    errors = [place for place, line in enumerate(lines) if re.search(r"Error: ", line)]
+    if not errors:
+        why = lines[-1] if lines else f"exit status {status}"
+    else:
+        why = lines[errors[-1]].rpartition("Error: ")[2].rstrip(".")
+        why += "".join(f"; {line.removeprefix('- ')}" for line in lines[errors[-1] + 1 :] if line[:2] == "- ")
+    return (
+        f"{model}: Vela refuses the model ({why}). Convert all of it to int8, with int8 inputs and outputs."
+    )
 
 
 def _summary(folder: Path, model: Path) -> dict[str, str]:

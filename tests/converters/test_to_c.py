@@ -107,7 +107,7 @@ def test_a_name_that_cpp_does_not_take_is_refused(model, tmp_path, name):
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path):
-    with pytest.raises(ModelError, match="no such file|cannot be read"):
+    with pytest.raises(ModelError, match="cannot be read"):
         to_c(tmp_path / "gone.tflite", tmp_path, arena_bytes=16)
 
 

@@ -2,6 +2,8 @@
 
 import importlib.util
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,7 @@ from edgecnn.graph import read
 needs_vela = pytest.mark.skipif(
     importlib.util.find_spec("ethosu") is None, reason="ethos-u-vela is not installed"
 )  # fmt: skip
+ONE_OP_MODELS = Path(__file__).parents[2] / "benchmarks" / "one_op_models.py"
 CARD = Card("mobilenet", "classification", InputSpec(128, 128), labels=("cat", "dog"))
 
 
@@ -73,10 +76,30 @@ def test_a_float_model_stays_on_the_cortex_m_throughout(shared):
 
 
 @needs_vela
-def test_a_model_that_ends_vela_is_refused_in_one_sentence(tmp_path, shared):
-    path = shared / "models/coral/mobilenet_v1_0.25_128_quant_edgetpu.tflite"
-    with pytest.raises(ConversionError, match="system_config|memory|unknown|refuses"):
-        compile_ethosu(path, config="ethos-u55-128", system_config="No_Such_System")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"system_config": "Nowhere"}, r"^Vela knows no system-config Nowhere\. .*--list-configs"),
+        ({"memory_mode": "Nothing"}, r"^Vela knows no memory-mode Nothing\. "),
+    ],
+)
+def test_a_memory_that_vela_does_not_know_is_said(model, options, message):
+    with pytest.raises(ConversionError, match=message):
+        compile_ethosu(model, config="ethos-u55-128", **options)
+
+
+@needs_vela
+def test_a_model_that_ends_vela_is_refused_with_its_reason(tmp_path):
+    path = tmp_path / "net.tflite"
+    spec = importlib.util.spec_from_file_location("one_op_models", ONE_OP_MODELS)
+    writer = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = writer
+    spec.loader.exec_module(writer)
+    path.write_bytes(dict(writer.models())["hard_swish_float32"])
+    with pytest.raises(
+        ConversionError, match=r"refuses the model \(HARD_SWISH 'out0' .*IFM has to be 8bit\)"
+    ):
+        compile_ethosu(path, config="ethos-u55-128")
 
 
 def test_an_unknown_configuration_lists_the_known(model, tmp_path):
