@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgecnn.errors import ConversionError, MissingExtra
-from edgecnn.graph import Graph, read
+from edgecnn.graph import Graph, check, read
 
 Array: TypeAlias = npt.NDArray[Any]
 _TIMEOUT_S: Final = 600
@@ -135,7 +135,9 @@ def compare_with_litert(
     Raises:
         ConversionError: TFLite Micro cannot run it.
         MissingExtra: tflite-micro is not installed.
+        ModelError: the file would not run safely.
     """
+    check(read(content, name))
     micro = run_micro(content, inputs, name=name)
     values, equal, largest = 0, 0, 0.0
     for ours, theirs in zip(micro.outputs, _reference(content, inputs), strict=True):

@@ -133,13 +133,15 @@ def _resize(graph: Graph, op: Operator) -> Refused:
     _, out_height, out_width, _ = _shape(graph, op.outputs[0])
     if (height, width) in ((1, 1), (out_height, out_width)):
         return None
-    less = int(bool(op.options["align_corners"]))
+    less = int(bool(op.options.get("align_corners")))
     factors = {
         (made - less) / (given - less) if given > less else 1.0
         for given, made in ((height, out_height), (width, out_width))
         if not (given == made == 1)
     }
-    taken = {2.0} if op.kind == "RESIZE_BILINEAR" and op.options["half_pixel_centers"] else {2.0, 4.0, 8.0}
+    taken = (
+        {2.0} if op.kind == "RESIZE_BILINEAR" and op.options.get("half_pixel_centers") else {2.0, 4.0, 8.0}
+    )
     if len(factors) == 1 and factors <= taken:
         return None
     by = " or ".join(f"{factor:.0f}" for factor in sorted(taken))

@@ -66,6 +66,10 @@ def memory(graph: Graph, *, runtime: Runtime) -> Memory:
 
     LiteRT stands for its own kernels, without XNNPACK, which keeps a workspace of its own.
 
+    Args:
+        graph: a model that `edgecnn.graph.check` lets pass.
+        runtime: whose planner.
+
     Raises:
         TargetError: the model has more than one subgraph, a size that is only known when it runs, or a
             tensor without a size (text), so nobody can plan ahead.

@@ -68,7 +68,7 @@ def judge(graph: Graph, level: int = 0) -> tuple[Verdict, ...]:
     """Whether TFLite Micro has a kernel for each operator.
 
     Args:
-        graph: the model.
+        graph: a model that `edgecnn.graph.check` lets pass.
         level: not used; TFLite Micro has none.
     """
     return tuple(_verdict(graph, op) for op in graph.ops)
