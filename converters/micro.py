@@ -242,10 +242,12 @@ def _explained(name: str, said: str, status: int, graph: Graph) -> str:
         )
     if failed := re.search(r"Node (\w+) \(number (\d+)\w*\) failed to (\w+)", said):
         why = said[: failed.start()].strip().splitlines()
-        reason = f": {why[-1].removeprefix('tensorflow/lite/micro/kernels/')}" if why else ""
+        reason = f": {why[-1].removeprefix('tensorflow/lite/micro/kernels/').rstrip('.')}" if why else ""
+        # what it cannot prepare is a type or a setting; what it cannot run depends on the values
+        advice = " Convert the model to int8, with int8 inputs and outputs." if failed[3] == "prepare" else ""
         return (
             f"{name}: TFLite Micro's kernel of {failed[1]} (operator {failed[2]}) refuses to {failed[3]}"
-            f"{reason} Convert the model to int8 with int8 inputs and outputs."
+            f"{reason}.{advice}"
         )
     if status < 0:
         return (
