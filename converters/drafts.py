@@ -146,8 +146,8 @@ class Level:
             weights=material.weights, keep=kept,
         )  # fmt: skip
         words = [f"{ranges.method} over {ranges.samples} images (sha256 {ranges.sha256})"]
-        if material.weights == "tensor":
-            words.append("weights per tensor")
+        if material.weights != "channel":
+            words.append("weights per tensor" if material.weights == "tensor" else "dense weights per tensor")
         if self._words:
             words.append(self._words)
         if kept:

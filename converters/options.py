@@ -17,7 +17,8 @@ class Options:
 
     Attributes:
         io: type of inputs and outputs of an integer scheme; None is the scheme's own.
-        weights: whether int8 weights have a scale for each output channel, or one for the whole tensor.
+        weights: whether int8 weights have a scale for each output channel, only those of convolutions do, or
+            none; see `converters.schemes.Weights`.
         ranges: the only estimator to use, a key of `calibration.ranges.METHODS`; None tries them in order.
         keeps: what the worst layers of int8 may stay in; None keeps none.
         corrects: int8 biases are corrected by images.

@@ -15,8 +15,9 @@ from edgecnn.graph import Graph, Operator
 Io: TypeAlias = Literal["int8", "uint8", "int16", "float32"]
 """The type of an integer model's inputs and outputs."""
 
-Weights: TypeAlias = Literal["channel", "tensor"]
-"""Whether weights have a scale for each output channel, or one for the whole tensor."""
+Weights: TypeAlias = Literal["channel", "convolution", "tensor"]
+"""Whether weights have a scale for each output channel, only those of convolutions do (dense layers have one
+for the whole layer, as NNAPI and the Edge TPU ask), or every tensor has one."""
 
 Precision: TypeAlias = Literal["float32", "int16"]
 """What an operator computes in that is kept out of an int8 model."""
@@ -111,6 +112,8 @@ _ENDS: Final[dict[str, tuple[Entry, ...]]] = {
     "float32": tuple(_entry(end, "no_quantize") for end in ("INPUT", "OUTPUT")),
 }
 
+_DENSE: Final = "FULLY_CONNECTED"
+
 _NAMES: Final = {"TRANSPOSE_CONV": "CONV_2D_TRANSPOSE"}
 """Operators that ai-edge-quantizer calls otherwise than the schema does."""
 
@@ -141,6 +144,12 @@ def recipe(scheme: str, *, io: Io | None, weights: Weights) -> tuple[Entry, ...]
     """The entries of a scheme with the given ends and weights; schemes without integers ignore `io`."""
     chosen = known(scheme)
     entries = chosen.recipe + (_ENDS[io or chosen.ends[0]] if chosen.integer else ())
+    if weights == "convolution":
+        entries += tuple(
+            _per_tensor({**entry, "operation": _DENSE})
+            for entry in chosen.recipe
+            if entry["operation"] in ("*", _DENSE)
+        )
     if weights == "tensor":
         entries = tuple(map(_per_tensor, entries))
         if scheme == "dynamic":
@@ -176,7 +185,8 @@ def _exception(source: Graph, operator: Operator, precision: Precision, weights:
     if precision == "float32":
         return {**where, "algorithm_key": "no_quantize", "op_config": {}}
     entry = {**where, "algorithm_key": _MINMAX, "op_config": _integer(_INT16)}
-    return entry if weights == "channel" else _per_tensor(entry)
+    whole = weights == "tensor" or (weights == "convolution" and operator.kind == _DENSE)
+    return _per_tensor(entry) if whole else entry
 
 
 def _per_tensor(entry: Entry) -> Entry:
