@@ -142,7 +142,7 @@ def control_flow() -> Iterator[tuple[str, bytes]]:
 
 def quantized(dtype: str) -> Any:
     """A maker of tensors of that type: with a scale unless they hold plain numbers."""
-    scale = None if dtype in ("float32", "int32", "int64", "bool") else 0.02
+    scale = None if dtype in ("float32", "float16", "int32", "int64", "bool") else 0.02
 
     def make(
         *shape: int, data: Any = None, weights: bool = False, bias: bool = False, scale_: float = 0.0
@@ -467,10 +467,15 @@ def models() -> Iterator[tuple[str, bytes]]:
     for dtype in ("float32", "int8", "uint8"):
         yield f"network_{dtype}", network(dtype)
     for dtype in ("float32", "int8", "uint8", "int16", "int32", "bool"):
-        t = quantized(dtype)
-        for family in (convolutions, elementwise, windows, arrangements):
-            for name, content in family(t):
-                yield f"{name}_{dtype}", content
+        yield from of_type(dtype)
+
+
+def of_type(dtype: str) -> Iterator[tuple[str, bytes]]:
+    """Every operator's model in one type."""
+    t = quantized(dtype)
+    for family in (convolutions, elementwise, windows, arrangements):
+        for name, content in family(t):
+            yield f"{name}_{dtype}", content
 
 
 if __name__ == "__main__":

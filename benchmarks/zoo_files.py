@@ -18,6 +18,8 @@ NETWORKS = {
     "efficientnet_lite0": ((96, 96, 3), 1.0),
 }
 """Shape of an image, and width."""
+OTHER = ((96, 96, 3), 0.25)
+"""Of networks that are not listed: operators depend on neither."""
 
 
 def zoo_files(folder: Path, *names: str) -> Iterator[Path]:
@@ -39,7 +41,7 @@ def _made(name: str) -> tuple[bytes, bytes]:
     from edgecnn.zoo import build
     from edgecnn.zoo.keras import tf
 
-    shape, width = NETWORKS[name]
+    shape, width = NETWORKS.get(name, OTHER)
     model = build(name, input_shape=shape, classes=10, width=width)
     function = tf.function(lambda image: {"scores": model(image, training=False)})
     concrete = function.get_concrete_function(tf.TensorSpec((1, *shape), tf.float32, name="image"))

@@ -7,7 +7,8 @@
     ├── TrainingError     a recipe that cannot be trained, a run that cannot be resumed
     ├── ConversionError   a model cannot be converted, or the written file does not compute the same
     │   └── NotCertified  a converted model does not keep its promise and was not written; exit code 3
-    ├── TargetError       an unknown device, or a model that does not fit it
+    ├── TargetError       an unknown device, or a model that does not run on it
+    │   └── OverBudget    a model takes more time or memory than was allowed; exit code 3
     ├── CameraError       a frame source cannot be opened or has vanished
     └── MissingExtra      a feature needs packages that are not installed; names the pip command
 
@@ -64,7 +65,13 @@ class NotCertified(ConversionError):  # noqa: N818  (reads as what it is in a me
 
 
 class TargetError(EdgecnnError, ValueError):
-    """An unknown device, or a model that does not fit it."""
+    """An unknown device, or a model that does not run on it."""
+
+
+class OverBudget(TargetError):  # noqa: N818  (reads as what it is in a message)
+    """A model takes more time or memory on a device than was allowed."""
+
+    exit_code = 3
 
 
 class CameraError(EdgecnnError, RuntimeError):

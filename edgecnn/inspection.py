@@ -1,18 +1,20 @@
 """What is inside a model: a `.tflite` by its own operators, a run that is not converted yet by Keras."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from converters.mediapipe import refused_by_mediapipe
 from edgecnn import card as cards
 from edgecnn.card import Card
+from edgecnn.errors import TargetError
 from edgecnn.graph import Graph, check, read
 from edgecnn.graph.layers import LayerTable, layer_table
 from edgecnn.graph.network import network_of
 from edgecnn.graph.shared_scale import shared_scales
 from edgecnn.graph.summary import Summary, summarize
 from edgecnn.runs import Run
+from edgecnn.targeting.answer import Answer, answer
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Inspection:
         advice: what to do about it, one sentence each; () where there is nothing.
         mediapipe: why MediaPipe Tasks would not run the file, or not feed it what its card says; () where it
             would, and None where the file has no card or is of another task.
+        answer: what the target would do with it; None where none was named.
     """
 
     path: Path
@@ -35,6 +38,7 @@ class Inspection:
     card: Card | None
     advice: tuple[str, ...] = ()
     mediapipe: tuple[str, ...] | None = None
+    answer: Answer | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as JSON-ready values."""
@@ -45,31 +49,42 @@ class Inspection:
             "advice": list(self.advice),
             "mediapipe": None if self.mediapipe is None else list(self.mediapipe),
             "layers": self.table.as_dict(),
+            "target": None if self.answer is None else self.answer.as_dict(),
         }
 
 
-def inspect_model(path: Path | str) -> Inspection:
+def inspect_model(path: Path | str, *, target: str | None = None) -> Inspection:
     """Look into a model without running it.
 
     Args:
         path: a `.tflite` file, or a run folder: its float32.tflite where there is one, else its Keras model.
+        target: a device to judge it for: a name of `targets.profile.PROFILES`, or the path of a profile.
 
     Raises:
         ModelError: the file cannot be read, or would not run safely.
         CardError: its card cannot be understood.
         DataError: the folder is no run.
         MissingExtra: only the Keras model is there, and TensorFlow is not installed.
+        TargetError: the target is not known, or the run has no `.tflite` file yet.
     """
     path = Path(path)
     if not path.is_dir():
-        return _tflite(path)
+        return _judged(_tflite(path), target)
     run = Run(path)
     card = run.read_card()
     if run.tflite("float32").is_file():
-        return _tflite(run.tflite("float32"))
+        return _judged(_tflite(run.tflite("float32")), target)
+    if target is not None:
+        raise TargetError(
+            f"{path}: has no .tflite file yet. Make one: edgecnn convert {path} --target {target}"
+        )
     from edgecnn.zoo.keras_layers import read_layers
 
     return Inspection(run.model, layer_table(read_layers(run.model)), None, card)
+
+
+def _judged(found: Inspection, target: str | None) -> Inspection:
+    return found if target is None else replace(found, answer=answer(found.path, target))
 
 
 def has_legacy_weights(graph: Graph) -> bool:

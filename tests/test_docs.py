@@ -79,13 +79,13 @@ def run_all(lines: dict[str, int], cwd: Path, *, least: int) -> None:
 @pytest.mark.tensorflow
 def test_the_five_things_of_the_readme_work_in_the_order_they_are_told(tmp_path):
     photos(tmp_path / "photos")
-    pages = (ROOT / "README.md", ROOT / "docs" / "data.md", ROOT / "docs" / "conversion.md")
+    pages = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("data", "conversion", "targets")))
     lines = {line: code for page in pages for line, code in exit_codes(page).items()}
     elsewhere = exit_codes(DETECTION)  # what the README shows of detectors is run with their page
     run_all({line: code for line, code in lines.items() if line not in elsewhere}, tmp_path, least=20)
     assert (tmp_path / "runs" / "report.html").stat().st_size > 1000
     assert list((tmp_path / "seen").glob("*.jpg"))
-    for page, says in zip(pages, ("cat", "4000", "certified"), strict=True):
+    for page, says in zip(pages, ("cat", "4000", "certified", "ms estimated"), strict=True):
         (block,) = blocks(page, "python")
         ended = run(f"python -c {shlex.quote(block)}", tmp_path)
         assert ended.returncode == 0, ended.stderr

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from edgecnn import __version__
-from edgecnn.cli import camera, compress, device, info, learn, ship, text
+from edgecnn.cli import camera, compress, device, info, learn, ship, target, text
 from edgecnn.errors import EdgecnnError
 
 _DISK = {
@@ -59,7 +59,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (learn, compress, ship, device, camera, info):
+for module in (learn, compress, ship, target, device, camera, info):
     module.add_to(app)
 
 

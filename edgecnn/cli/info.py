@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer import Argument, Option
 
-from edgecnn.cli import text
+from edgecnn.cli import target, text
 
 _Json = Annotated[bool, Option("--json", help="One JSON object.")]
 
@@ -15,9 +15,14 @@ _LISTED = 5
 
 def add_to(app: typer.Typer) -> None:
     """Add this module's verbs."""
-    app.command(epilog=text.examples("edgecnn inspect runs/cats", "edgecnn inspect stranger.tflite --json"))(
-        inspect
-    )
+    app.command(
+        epilog=text.examples(
+            "edgecnn inspect runs/cats",
+            "edgecnn inspect stranger.tflite --json",
+            "edgecnn inspect int8.tflite --target coral_usb --fix",
+            "edgecnn inspect int8.tflite --target cortex_m7 --max-ram 320k --max-flash 1M",
+        )
+    )(inspect)
     app.command(epilog=text.examples("edgecnn models", "edgecnn models --size 96 --classes 10"))(models)
     data = typer.Typer(help="Look at a data set, or write it in another format.", no_args_is_help=True)
     data.command(epilog=text.examples("edgecnn data info photos/", "edgecnn data info cifar10.zip --json"))(
@@ -121,13 +126,38 @@ def convert(
 
 def inspect(
     model: Annotated[Path, Argument(help="A .tflite file or a run folder.")],
+    on: Annotated[
+        str | None, Option("--target", help="Device to judge it for, a name of `edgecnn targets`.")
+    ] = None,
+    fix: Annotated[
+        bool, Option("--fix", help="Mend what can be mended in the file, under a new name.")
+    ] = False,
+    out: Annotated[Path | None, Option(help="The mended file. (Default: NAME.TARGET.tflite beside.)")] = None,
+    force: Annotated[bool, Option("--force", help="Replace the mended file if it is there.")] = False,
+    max_latency: target.MaxLatency = None,
+    max_ram: target.MaxRam = None,
+    max_flash: target.MaxFlash = None,
     as_json: _Json = False,
 ) -> None:
-    """Show the layers: kernel F, filters K, stride S, padding P, size, parameters, MACs, receptive field."""
+    """Show the layers, and for a target what runs where, why not, how fast and in how much memory."""
     from edgecnn.inspection import inspect_model
+    from edgecnn.targeting import mend
 
-    found = inspect_model(model)
-    text.show_json(found.as_dict()) if as_json else _show_inspection(found)
+    allowed = target.limits(max_latency, max_ram, max_flash)
+    if on is None and (allowed or fix):
+        raise typer.BadParameter("--fix and the --max- options need a --target")
+    found = inspect_model(model, target=on)
+    mended = mend(found.path, on, out=out, force=force) if on is not None and fix else None
+    if as_json:
+        text.show_json({**found.as_dict(), "mended": None if mended is None else mended.as_dict()})
+    else:
+        _show_inspection(found)
+        if found.answer:
+            target.show_answer(found.answer)
+        if mended:
+            target.show_mended(mended)
+    if found.answer:
+        found.answer.refuse_over(allowed)
 
 
 def _show_inspection(found: Any) -> None:

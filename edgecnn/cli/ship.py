@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer import Argument, Option
 
-from edgecnn.cli import text
+from edgecnn.cli import target, text
 
 _Json = Annotated[bool, Option("--json", help="One JSON object.")]
 
@@ -38,7 +38,9 @@ def add_to(app: typer.Typer) -> None:
         )
     )(diff)
     app.command(
-        epilog=text.examples("edgecnn report runs/", "edgecnn report runs/cats runs/dogs --out compare/")
+        epilog=text.examples(
+            "edgecnn report runs/", "edgecnn report runs/ --target raspberry_pi_4 --target coral_usb"
+        )
     )(report)
     app.command(
         epilog=text.examples("edgecnn quickstart", "edgecnn quickstart --task detection --out boxes --force")
@@ -93,7 +95,8 @@ def convert(
         str | None, Option(help="Inputs and outputs: int8, uint8, int16 or float32. (Default: the scheme's.)")
     ] = None,
     weights: Annotated[
-        str, Option(help="Scales of int8 weights: one per channel, or one per tensor.")
+        str,
+        Option(help="int8 weights have a scale per channel, per channel in convolution only, or per tensor."),
     ] = "channel",
     samples: Annotated[int, Option(min=1, help="Training images to calibrate with.")] = 256,
     judged: Annotated[
@@ -124,6 +127,13 @@ def convert(
         list[str] | None,
         Option(help="key=value for a source without a card, such as decode=yolov8; repeatable."),
     ] = None,
+    on: Annotated[
+        str | None,
+        Option("--target", help="Device: chooses scheme, inputs and outputs, and compiles for it."),
+    ] = None,
+    max_latency: target.MaxLatency = None,
+    max_ram: target.MaxRam = None,
+    max_flash: target.MaxFlash = None,
     out: Annotated[Path | None, Option(help="Folder for the files. (Default: the run, or beside.)")] = None,
     force: Annotated[bool, Option("--force", help="Replace files that are there.")] = False,
     as_json: _Json = False,
@@ -134,20 +144,38 @@ def convert(
 
     asked = {"float32": float32, "float16": float16, "dynamic": dynamic, "weight_only": weight_only}
     schemes = [name for name, wanted in {**asked, "int8": int8, "int16x8": int16x8}.items() if wanted]
-    if not schemes:
+    limits = target.limits(max_latency, max_ram, max_flash)
+    if not schemes and on is None:
         raise typer.BadParameter(
-            "say which files: --float32, --float16, --dynamic, --weight-only, --int8, --int16x8"
+            "say which files: --float32, --float16, --dynamic, --weight-only, --int8, --int16x8; "
+            "or a --target"
         )
+    if limits and on is None:
+        raise typer.BadParameter("the --max- options need a --target")
+    words: dict[str, Any] = {
+        "schemes": schemes, "data": data, "unlabelled": unlabelled, "max_drop": max_drop,
+        "max_class_drop": max_class_drop, "ranges": ranges,
+        "keeps": None if keep == "nothing" else keep,
+        "allow_training": allow_training, "uncertified": force_uncertified, "io": io, "weights": weights,
+        "samples": samples, "judged": judged, "seed": seed, "audited": not no_audit, "out": out,
+        "force": force,
+        "given": given(labels=labels, mean=mean, std=std, color=color, fit=fit, resize=resize, size=size,
+                       task=task, options=option or ()),
+        "progress": text.tell, "training_progress": text.progress,
+    }  # fmt: skip
+    made: Any = ()
     with show(as_json) as results:
-        results += convert_model(
-            source, schemes=schemes, data=data, unlabelled=unlabelled, max_drop=max_drop,
-            max_class_drop=max_class_drop, ranges=ranges, keeps=None if keep == "nothing" else keep,
-            allow_training=allow_training, uncertified=force_uncertified, io=io, weights=weights,
-            samples=samples, judged=judged, seed=seed, audited=not no_audit, out=out, force=force,
-            given=given(labels=labels, mean=mean, std=std, color=color, fit=fit, resize=resize, size=size,
-                        task=task, options=option or ()),
-            progress=text.tell, training_progress=text.progress,
-        )  # fmt: skip
+        if on is None:
+            results += convert_model(source, **words)
+        else:
+            from edgecnn.targeting import ship
+
+            made = ship(source, on, limits=limits, converted=results.extend, **words).made
+    if as_json:
+        for one in made:
+            text.show_json(one.as_dict())
+    else:
+        target.show_shipped(made)
 
 
 def audit(
@@ -241,11 +269,18 @@ def diff(
 def report(
     folders: Annotated[list[Path], Argument(help="Run folders, or folders of them.")],
     out: Annotated[Path | None, Option(help="Where to write. (Default: the first folder.)")] = None,
+    target: Annotated[
+        list[str] | None,
+        Option(help="A device to estimate every file for, beside what was measured; repeatable."),
+    ] = None,
+    threads: Annotated[
+        int | None, Option(min=1, help="Of the estimates. (Default: as measured, else all cores.)")
+    ] = None,
 ) -> None:
-    """Write report.html, .md and .json: accuracy or mAP against latency, per class, conditions."""
+    """Write report.html, .md, .json and .csv: accuracy or mAP against latency, and which file to take."""
     from edgecnn.report import write_report
 
-    text.show(str(write_report(folders, out=out or folders[0])))
+    text.show(str(write_report(folders, out=out or folders[0], targets=target or (), threads=threads)))
 
 
 def quickstart(

@@ -1,6 +1,7 @@
 """Plain text for a terminal: aligned tables, shares, sizes, progress on one line."""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
@@ -173,6 +174,21 @@ def milliseconds(given: str | None) -> float | None:
             except ValueError:
                 break
     raise typer.BadParameter(f"a time such as 8ms, not {given!r}")
+
+
+def byte_count(given: str | None) -> int | None:
+    """320k or 1M (powers of 1,024), 1MB (of 1,000) or a plain number as bytes; None stays None.
+
+    Raises:
+        BadParameter: it is no size.
+    """
+    if given is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]?)(i?b)?", given.strip().lower())
+    if found is None or float(found[1]) <= 0:
+        raise typer.BadParameter(f"a size such as 320k or 1M, not {given!r}")
+    base = 1000 if found[3] == "b" else 1024
+    return int(float(found[1]) * base ** " kmg".index(found[2] or " "))
 
 
 def options(given: Sequence[str], **others: Any) -> dict[str, Any]:
