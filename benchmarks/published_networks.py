@@ -187,7 +187,7 @@ def mobilenet_v3(
             maps.append(Network(net.height, net.width, divisible(expanded * width), net.done))
         _inverted(
             net, 3 if minimal else kernel, divisible(expanded * width / half),
-            divisible(out * width / out_half), 
+            divisible(out * width / out_half),
             stride, squeeze=bool(squeeze) and not minimal, swish=bool(swish) and not minimal,
         )  # fmt: skip
     net.conv(divisible(table[-1][1] * width / (2 if detector else 1)))

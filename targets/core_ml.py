@@ -87,7 +87,7 @@ def _float_weights(node: Node) -> Refusal | None:
 
 
 def _small_kernel(node: Node) -> Refusal | None:
-    if max(node.known(1).shape[1:3]) <= _LARGEST_KERNEL:
+    if max(node.known(1).shape[1:3], default=1) <= _LARGEST_KERNEL:
         return None
     return Refusal(f"a kernel of {node.known(1).shape[1:3]}")
 

@@ -176,8 +176,10 @@ def _whole_steps(node: Node) -> Refusal | None:
 
 
 def _square_output(node: Node) -> Refusal | None:
-    height, width = node.output.shape[1:3]
-    return None if height == width else Refusal(f"to {height}x{width}; below API level 29 it must be square")
+    sides = node.output.shape[1:3]
+    if len(set(sides)) == 1:
+        return None
+    return Refusal(f"to {sides}; below API level 29 it must be square")
 
 
 def _undilated(node: Node) -> Refusal | None:
@@ -187,7 +189,7 @@ def _undilated(node: Node) -> Refusal | None:
 
 
 def _ungrouped(node: Node) -> Refusal | None:
-    if node.data.shape[-1] == node.known(1).shape[-1]:
+    if node.data.shape[-1:] == node.known(1).shape[-1:]:
         return None
     return Refusal("groups need API level 29", "Use DEPTHWISE_CONV_2D.")
 

@@ -56,7 +56,8 @@ def limited(
 
 
 def _too_many(most: int | None) -> str:
-    return f"in a smaller piece, and the delegate takes only the largest {most or ''}".strip()
+    largest = "largest" if most in (None, 1) else f"{most} largest"
+    return f"in a smaller piece, and the delegate takes only the {largest}"
 
 
 def _pieces(graph: Graph, taken: Collection[int]) -> tuple[tuple[int, ...], ...]:

@@ -83,6 +83,8 @@ def dense(node: Node) -> Refusal | None:
 
 def transposed(node: Node) -> Refusal | None:
     """Sizes that XNNPACK's deconvolution can make: TFLite's own padding is freer."""
+    if node.known(0).shape != (4,):
+        return Refusal(f"an output size of shape {node.known(0).shape}")
     _, height, width, _ = (int(size) for size in node.values(0))
     kernels = node.known(1).shape[1:3]
     strides = (node.setting("stride_height", 1), node.setting("stride_width", 1))

@@ -1,5 +1,6 @@
 """`edgecnn targets`, `estimate`, `calibrate-target`, and what `inspect` and `convert` say of a device."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -106,10 +107,12 @@ def show_answer(found: Any) -> None:
     text.show(f"\n{found.profile.title}: {_counts(support)}")
     reasons: dict[tuple[str, ...], list[Any]] = {}
     for one in support.left:
-        reasons.setdefault((one.kind, one.unit, one.reason, one.remedy), []).append(one)
-    for (kind, unit, reason, remedy), those in list(reasons.items())[:_REASONS]:
+        reasons.setdefault((one.unit, one.reason, one.remedy), []).append(one)
+    for (unit, reason, remedy), those in list(reasons.items())[:_REASONS]:
+        counts = Counter(one.kind for one in those)
+        kinds = ", ".join(kind if count == 1 else f"{kind} x{count}" for kind, count in counts.items())
         where = ", ".join(str(one.operator) for one in those[:6]) + (" …" if len(those) > 6 else "")
-        text.show(f"  {kind} x{len(those)} on {unit} (operator {where}): {reason}. {remedy}".rstrip())
+        text.show(f"  {kinds} on {unit} (operator {where}): {reason}. {remedy}".rstrip())
     if len(reasons) > _REASONS:
         text.show(f"  … and {len(reasons) - _REASONS} more reasons (--json has all)")
     if support.fixes:

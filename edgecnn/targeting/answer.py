@@ -82,13 +82,20 @@ class Answer:
         }
 
 
-def answer(model: Path | str | bytes, target: str | Profile, *, threads: int | None = None) -> Answer:
+def answer(
+    model: Path | str | bytes,
+    target: str | Profile,
+    *,
+    threads: int | None = None,
+    name: str = "the model",
+) -> Answer:
     """Ask what a device would do with a model.
 
     Args:
         model: a `.tflite` file, or the bytes of one.
         target: a profile, its name, or the path of a profile of your own.
         threads: of the interpreter; None is all of the device's cores.
+        name: what to call it where bytes are given.
 
     Raises:
         TargetError: the device is not known, or the threads are none it has.
@@ -96,7 +103,7 @@ def answer(model: Path | str | bytes, target: str | Profile, *, threads: int | N
     """
     device = target if isinstance(target, Profile) else profile(target)
     if isinstance(model, bytes):
-        graph, size, name = read(model, "the model"), len(model), "the model"
+        graph, size = read(model, name), len(model)
     else:
         graph, size, name = read(Path(model)), Path(model).stat().st_size, str(model)
     found = support(graph, device)

@@ -118,7 +118,7 @@ def ship(
     )
     for scheme in chosen:
         draft = _draft(base.path, scheme, words)
-        expected = answer(draft, device)
+        expected = answer(draft, device, name=f"{source} as {scheme}")
         refuse_unrunnable(expected.support, f"{source} as {scheme}")
         _refuse_useless(expected, f"{source} as {scheme}")
         if device.delegate != "ethos_u":  # Vela's figures come with the file

@@ -53,7 +53,7 @@ def test_inspect_says_why_and_what_to_do(shared):
     said = edgecnn("inspect", path, "--target", "coral_usb")
     assert said.exit_code == 0, said.output
     assert "72 operators: 64 on edge_tpu, 8 on cpu; 1 part" in said.stdout
-    assert "RESIZE_BILINEAR x1 on cpu (operator 64): it resizes from 1x1 to 33x33" in said.stdout
+    assert "RESIZE_BILINEAR on cpu (operator 64): it resizes from 1x1 to 33x33" in said.stdout
     assert "kept on the chip" in said.stdout
     told = json.loads(edgecnn("inspect", path, "--target", "coral_usb", "--json").stdout)
     assert told["target"]["support"]["units"] == {"edge_tpu": 64, "cpu": 8}
