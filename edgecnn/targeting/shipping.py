@@ -11,7 +11,7 @@ from converters.converted import Converted
 from converters.evidence import Data
 from converters.micro import random_inputs, run_micro
 from converters.schemes import SCHEMES
-from converters.to_c import to_c
+from converters.to_c import CSource, to_c
 from converters.to_edgetpu import HOW_TO_GET, find_compiler, to_edgetpu
 from converters.to_ethosu import to_ethosu
 from edgecnn.conversion import convert_model
@@ -198,7 +198,8 @@ def _for_edge_tpu(one: Converted, device: Profile, progress: Callable[[str], Non
         return Made(one.scheme, expected, (), (checked,), {"compiled": False})
     place = one.path.with_name(f"{one.path.stem}_edgetpu.tflite")
     progress(f"compiling {one.path} with edgetpu_compiler")
-    report = to_edgetpu(one.path, place, force=force)
+    older = device.ops.level if device.ops.level < edge_tpu.NEWEST else 0
+    report = to_edgetpu(one.path, place, runtime=older, force=force)
     wrong = edge_tpu.mispredicted(report, expected.support.verdicts)
     said = [
         f"{kind}: {mapped} on the Edge TPU, predicted {predicted}"
@@ -226,6 +227,7 @@ def _for_ethos_u(one: Converted, device: Profile, progress: Callable[[str], None
         place, one.path.parent, arena_bytes=report.sram_bytes + report.dram_bytes or None, force=force
     )
     figures = {**report.as_dict(), "operators_in_c": list(source.operators)}
+    said.append(_registered(source))
     return Made(one.scheme, expected, (place, source.header, source.source), tuple(said), figures)
 
 
@@ -241,4 +243,9 @@ def _for_micro(one: Converted, device: Profile, progress: Callable[[str], None],
         "operators_in_c": list(source.operators),
     }
     said = f"arena {run.arena.total_bytes:,} bytes, measured with tflite-micro {run.version} on this host"
-    return Made(one.scheme, answer(one.path, device), (source.header, source.source), (said,), figures)
+    found = answer(one.path, device)
+    return Made(one.scheme, found, (source.header, source.source), (said, _registered(source)), figures)
+
+
+def _registered(source: CSource) -> str:
+    return f"operators for the resolver: {', '.join(source.operators)}"

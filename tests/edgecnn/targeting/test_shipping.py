@@ -67,7 +67,7 @@ def test_an_ethos_u_gets_a_compiled_file_with_velas_figures(tints_run, tints):
     assert made.files[0].name == "int8_vela.tflite"
     assert {path.suffix for path in made.files[1:]} == {".h", ".cc"}
     assert made.figures["cycles"] > 0
-    assert made.said == ()
+    assert made.said == ("operators for the resolver: EthosU",)
 
 
 @pytest.mark.parametrize(
