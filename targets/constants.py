@@ -51,6 +51,8 @@ class Cost:
         dispatch_us: microseconds to go from one operator to the next.
         thread_exponent: n threads compute n to this power as fast as one: 1 is perfect, 0 no gain.
         builtin: how many times longer TFLite's own kernels take than XNNPACK's.
+        builtin_gbps: billions of bytes in a second that its kernels for single values read and write; 0 where
+            nobody measured it, and `builtin` stands for them too.
         accelerator: what runs the operators of the delegate, where that is not the processor.
     """
 
@@ -61,6 +63,7 @@ class Cost:
     dispatch_us: float
     thread_exponent: float
     builtin: float = 1.0
+    builtin_gbps: float = 0.0
     accelerator: Accelerator | None = None
 
 
@@ -85,6 +88,7 @@ def read_cost(table: Mapping[str, Any]) -> Cost:
         dispatch_us=_number("cost.dispatch_us", table.get("dispatch_us"), zero=True),
         thread_exponent=_number("cost.thread_exponent", table.get("thread_exponent"), zero=True),
         builtin=_number("cost.builtin", table.get("builtin", 1.0)),
+        builtin_gbps=_number("cost.builtin_gbps", table.get("builtin_gbps", 0.0), zero=True),
         accelerator=None if beside is None else _accelerator(_table("cost.accelerator", beside)),
     )
 

@@ -176,7 +176,9 @@ def layer(job: Work, cost: Cost, threads: int) -> LayerCost:
     faster = threads**cost.thread_exponent
     slower = cost.builtin if job.unit == CPU else 1.0
     compute = _compute_ms(job, rates) / faster * slower
-    memory = job.bytes / cost.gbps / 1e6 * (slower if job.group == "other" else 1.0)
+    memory = job.bytes / cost.gbps / 1e6
+    if job.group == "other" and job.unit == CPU:
+        memory = job.bytes / cost.builtin_gbps / 1e6 if cost.builtin_gbps else memory * slower
     dispatch = cost.dispatch_us / 1e3
     bound = "compute" if compute >= memory else "memory"
     if dispatch > max(compute, memory):

@@ -1,14 +1,14 @@
 """Fit the cost constants to the device this runs on: a minute of small measurements, no network needed.
 
-Each constant has the measurement that shows it alone: a large addition the memory, a chain of tiny ones the
-way from operator to operator, convolutions the rates, all cores against one the gain of threads. A small
-network that is none of these says how wrong the result is; that is the band, never below a quarter.
+Convolutions show the rates, a large addition the memory, a hard swish TFLite's own kernels, a network of tiny
+maps what goes from operator to operator, a small network what all cores gain. Two small networks are then
+estimated as well: how far the worse is off is the band, never below a quarter.
 """
 
 import math
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from statistics import median
@@ -21,12 +21,11 @@ from edgecnn.graph import read
 from edgecnn.runtime.environment import environment
 from edgecnn.runtime.interpreter import open_interpreter
 from targets.constants import Cost, Rates
-from targets.cost import layer, work
+from targets.cost import Work, layer, work
 from targets.micro_models import MicroModel
 from targets.profile import PROFILES, Profile, profile, read_profile
 
 _DTYPES: Final = ("float32", "int8")
-_CHAIN: Final = 64
 _NARROWEST: Final = 0.25
 _LEAST_RUNS: Final = 5
 
@@ -102,54 +101,56 @@ def measure(
         progress(f"measuring {place + 1}/{len(jobs)}: {name}, threads {threads}")
         times[name, threads] = _Timed(content, _time(content, threads, each))
     cores = known.cores
-    dispatch = times["chain float32", 1].milliseconds / _CHAIN
-    moved = _bytes(times["add float32", 1].content)
-    gbps = moved / max(times["add float32", 1].milliseconds - dispatch, 1e-6) / 1e6
+    gbps = _gbps(times["add float32", 1])
     rates = {
         dtype: Rates(
-            _rate([times[f"{kind} {dtype}", 1] for kind in ("conv1", "conv3")], dispatch),
-            _rate([times[f"depthwise {dtype}", 1]], dispatch),
+            _rate([times[f"{kind} {dtype}", 1] for kind in ("conv1", "conv3", "narrow")]),
+            _rate([times[f"depthwise {dtype}", 1]]),
         )
         for dtype in _DTYPES
     }
-    gain = (
-        times["conv1 float32", 1].milliseconds / times["conv1 float32", cores].milliseconds
-        if cores > 1
-        else 1
-    )
-    exponent = min(max(math.log(gain) / math.log(cores), 0.0), 1.0) if cores > 1 else 0.0
-    builtin = known.cost.builtin if known.cost else 1.5
-    fitted = Cost("", 0.0, rates, gbps, dispatch * 1e3, exponent, builtin)
-    off = [
-        _off(fitted, times[f"network {dtype}", threads], threads)
+    gains = [
+        math.log(times[f"first {dtype}", 1].milliseconds / times[f"first {dtype}", cores].milliseconds)
         for dtype in _DTYPES
-        for threads in {1, cores}
     ]
-    band = max(_NARROWEST, *off)
+    exponent = min(max(sum(gains) / len(gains) / math.log(cores), 0.0), 1.0) if cores > 1 else 0.0
+    builtin = known.cost.builtin if known.cost else 1.5
+    own_gbps = _gbps(times["hard swish int8", 1])
+    bare = Cost("", 0.0, rates, gbps, 0.0, exponent, builtin, own_gbps)
+    dispatch = max(0.0, median([_missing_us(bare, times[f"tiny {dtype}", 1]) for dtype in _DTYPES]))
+    fitted = replace(bare, dispatch_us=dispatch)
+    off = [_off(fitted, times[f"{name} {dtype}", 1]) for name in ("first", "second") for dtype in _DTYPES]
     basis = f"measured on this device, {date.today().isoformat()}"
-    return Cost(basis, band, rates, gbps, dispatch * 1e3, exponent, builtin)
+    return replace(fitted, basis=basis, band=max(_NARROWEST, *off))
 
 
 def _jobs(cores: int) -> Mapping[tuple[str, int], bytes]:
     """What is timed: by name and threads."""
     found: dict[tuple[str, int], bytes] = {}
     for dtype in _DTYPES:
-        conv = MicroModel(dtype, 28, 28, 192).conv(192).content()
-        found[f"conv1 {dtype}", 1] = conv
+        found[f"conv1 {dtype}", 1] = MicroModel(dtype, 28, 28, 192).conv(192).content()
+        found[f"narrow {dtype}", 1] = MicroModel(dtype, 56, 56, 24).conv(96).content()
         found[f"conv3 {dtype}", 1] = MicroModel(dtype, 28, 28, 64).conv(64, 3).content()
         found[f"depthwise {dtype}", 1] = MicroModel(dtype, 28, 28, 192).depthwise().content()
-        network = MicroModel(dtype, 56, 56, 24)
-        for out in (48, 48, 32):
-            network.conv(4 * out).depthwise().conv(out).add()
         for threads in {1, cores}:
-            found[f"network {dtype}", threads] = network.content()
-    found["conv1 float32", cores] = found["conv1 float32", 1]
-    found["add float32", 1] = MicroModel("float32", 256, 256, 32).add().content()
-    chain = MicroModel("float32", 1, 1, 8)
-    for _ in range(_CHAIN):
-        chain.add()
-    found["chain float32", 1] = chain.content()
+            found[f"first {dtype}", threads] = _network(dtype, 56, (24, 48, 48, 32))
+        found[f"tiny {dtype}", 1] = _network(dtype, 4, (16,) * 7)
+        found[f"second {dtype}", 1] = _network(dtype, 14, (96, 96, 160, 160))
+    found["add float32", 1] = MicroModel("float32", 512, 512, 16).add().content()
+    found["hard swish int8", 1] = MicroModel("int8", 56, 56, 64).hard_swish().content()
     return found
+
+
+def _network(dtype: str, size: int, widths: Sequence[int]) -> bytes:
+    """Inverted bottlenecks, as MobileNets have them."""
+    network = MicroModel(dtype, size, size, widths[0])
+    for width in widths[1:]:
+        network.conv(6 * width).depthwise().conv(width).add()
+    return network.content()
+
+
+def _gbps(timed: _Timed) -> float:
+    return sum(job.bytes for job in work(read(timed.content), "xnnpack")) / timed.milliseconds / 1e6
 
 
 def _time(content: bytes, threads: int, seconds: float) -> float:
@@ -170,24 +171,27 @@ def _time(content: bytes, threads: int, seconds: float) -> float:
         interpreter.close()
 
 
-def _rate(timed: list[_Timed], dispatch_ms: float) -> float:
+def _rate(timed: Sequence[_Timed]) -> float:
     """Billions of multiply-accumulates in a second, the geometric mean."""
     rates = [
-        sum(job.macs for job in work(read(one.content), "xnnpack"))
-        / max(one.milliseconds - dispatch_ms, 1e-6)
-        / 1e6
-        for one in timed
+        sum(job.macs for job in work(read(one.content), "xnnpack")) / one.milliseconds / 1e6 for one in timed
     ]
     return math.exp(sum(math.log(rate) for rate in rates) / len(rates))
 
 
-def _bytes(content: bytes) -> int:
-    return sum(job.bytes for job in work(read(content), "xnnpack"))
+def _missing_us(cost: Cost, timed: _Timed) -> float:
+    """Microseconds for each operator that computing and moving do not explain."""
+    jobs = work(read(timed.content), "xnnpack")
+    return (timed.milliseconds - _total(cost, jobs)) / len(jobs) * 1e3
 
 
-def _off(cost: Cost, timed: _Timed, threads: int) -> float:
-    total = sum(layer(job, cost, threads).milliseconds for job in work(read(timed.content), "xnnpack"))
+def _off(cost: Cost, timed: _Timed) -> float:
+    total = _total(cost, work(read(timed.content), "xnnpack"))
     return max(total / timed.milliseconds, timed.milliseconds / total) - 1
+
+
+def _total(cost: Cost, jobs: Sequence[Work]) -> float:
+    return sum(layer(job, cost, 1).milliseconds for job in jobs)
 
 
 def _conditions() -> str:
@@ -207,7 +211,7 @@ def with_cost(text: str, cost: Cost, source: str) -> str:
     lines = [
         "[cost]", f'basis = "{cost.basis}"', f"band = {cost.band:.2f}", f"gbps = {cost.gbps:.4g}",
         f"dispatch_us = {cost.dispatch_us:.4g}", f"thread_exponent = {cost.thread_exponent:.3f}",
-        f"builtin = {cost.builtin:.3g}",
+        f"builtin = {cost.builtin:.3g}", f"builtin_gbps = {cost.builtin_gbps:.4g}",
     ]  # fmt: skip
     for dtype, rates in cost.rates.items():
         lines += ["", f"[cost.rates.{dtype}]"]

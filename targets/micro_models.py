@@ -46,6 +46,10 @@ class MicroModel:
         """The map added to itself."""
         return self._add("ADD", [self._last, self._last], schema.AddOptionsT(), version=2)
 
+    def hard_swish(self) -> "MicroModel":
+        """An operator on each value that XNNPACK leaves to TFLite's own kernels in int8."""
+        return self._add("HARD_SWISH", [self._last], schema.HardSwishOptionsT(), version=1)
+
     def content(self) -> bytes:
         """The file."""
         self._graph.outputs = [self._last]

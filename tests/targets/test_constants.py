@@ -16,7 +16,12 @@ BESIDE = {
 
 def test_a_table_is_read():
     cost = read_cost({**TABLE, "accelerator": BESIDE})
-    assert (cost.gbps, cost.builtin, cost.rates) == (2.0, 1.0, {"int8": Rates(16.0, 1.5)})
+    assert (cost.gbps, cost.builtin, cost.builtin_gbps, cost.rates) == (
+        2.0,
+        1.0,
+        0.0,
+        {"int8": Rates(16.0, 1.5)},
+    )
     assert cost.accelerator == Accelerator(Rates(600.0, 20.0), 10.0, 0.5, 0.5, 0.4)
     assert read_cost(TABLE).accelerator is None
 

@@ -37,6 +37,14 @@ def test_an_operator_takes_the_longer_of_computing_and_moving(given, threads, mi
     assert found.bound == bound
 
 
+def test_single_values_have_a_bandwidth_of_their_own_in_tflites_kernels():
+    given = job("other", moved=1_000_000, unit="cpu")
+    assert layer(given, replace(COST, builtin_gbps=0.1), 1).milliseconds == pytest.approx(10.05)
+    assert layer(
+        replace(given, unit="xnnpack"), replace(COST, builtin_gbps=0.1), 1
+    ).milliseconds == pytest.approx(1.05)
+
+
 def test_a_type_without_a_rate_is_refused_where_it_computes():
     with pytest.raises(TargetError, match="computes in int16, for which no rate is known"):
         layer(job(macs=1, dtype="int16"), COST, 1)

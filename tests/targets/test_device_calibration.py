@@ -16,12 +16,12 @@ COST = Cost("measured here", 0.31, {"float32": Rates(5.0, 1.25)}, 4.5, 12.0, 0.7
 
 @pytest.mark.parametrize("dtype", ["float32", "int8"])
 def test_the_small_models_are_what_they_say(dtype):
-    content = MicroModel(dtype, 8, 6, 4).conv(16, 3).depthwise().add().content()
+    content = MicroModel(dtype, 8, 6, 4).conv(16, 3).depthwise().add().hard_swish().content()
     graph = read(content)
     check(graph)
     jobs = work(graph, "xnnpack")
-    assert [each.kind for each in jobs] == ["CONV_2D", "DEPTHWISE_CONV_2D", "ADD"]
-    assert [each.macs for each in jobs] == [8 * 6 * 16 * 4 * 9, 8 * 6 * 16 * 9, 0]
+    assert [each.kind for each in jobs] == ["CONV_2D", "DEPTHWISE_CONV_2D", "ADD", "HARD_SWISH"]
+    assert [each.macs for each in jobs] == [8 * 6 * 16 * 4 * 9, 8 * 6 * 16 * 9, 0, 0]
     assert {each.dtype for each in jobs} == {dtype}
 
 
