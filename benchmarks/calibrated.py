@@ -1,7 +1,7 @@
 """How far estimates are off on the machine that a profile was fitted to by `edgecnn calibrate-target`.
 
-`python benchmarks/calibrated.py mine.toml MODEL.tflite …` times each model on one thread, the median of half a
-second, and prints measured, estimated, their ratio; then how many are within 30 %.
+`python benchmarks/calibrated.py mine.toml MODEL.tflite …` times each model on one thread, the median of half
+a second, and prints measured, estimated, their ratio; then how many are within 30 %.
 """
 
 import argparse

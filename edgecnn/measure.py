@@ -79,7 +79,7 @@ def evaluate_model(
         conditions=opened.conditions,
     )
     if record:
-        _record(path, measured)
+        record_beside(path, measured)
     return found, measured
 
 
@@ -114,32 +114,60 @@ def bench_models(
         DataError: a run folder without `.tflite` files, or nothing to time.
         ModelError: a model cannot be read or run.
     """
-    files = [file for model in models for file in _tflite_files(Path(model))]
+    files = [file for model in models for file in tflite_files(Path(model))]
     found = benchmark_many(
         files, images=images, runs=runs, seconds=seconds, warmup=warmup, threads=threads, backend=backend,
         delegate=delegate, require_delegate=require_delegate,
     )  # fmt: skip
     both = []
     for file, timed in zip(files, found, strict=True):
-        measured = Measurement(
-            model=str(file),
-            scheme=scheme_of(file),
-            device=str(timed.environment["device"]),
-            latency_ms={stage: asdict(latency) for stage, latency in timed.latency_ms.items()},
-            size_bytes=timed.size_bytes,
-            environment={
-                **timed.environment,
-                "threads": timed.threads,
-                "warmup": timed.warmup,
-                "runs": timed.runs,
-                "memory_mib": dict(timed.memory_mib),
-            },
-            sha256=timed.sha256,
-        )
+        measured = measurement_of(timed, file)
         if record:
-            _record(file, measured)
+            record_beside(file, measured)
         both.append((timed, measured))
     return both
+
+
+def measurement_of(timed: Benchmark, file: Path) -> Measurement:
+    """The line for the run about a file that was timed."""
+    return Measurement(
+        model=str(file),
+        scheme=scheme_of(file),
+        device=str(timed.environment["device"]),
+        latency_ms={stage: asdict(latency) for stage, latency in timed.latency_ms.items()},
+        size_bytes=timed.size_bytes,
+        environment={
+            **timed.environment,
+            "threads": timed.threads,
+            "warmup": timed.warmup,
+            "runs": timed.runs,
+            "memory_mib": dict(timed.memory_mib),
+        },
+        sha256=timed.sha256,
+    )
+
+
+def tflite_files(path: Path) -> list[Path]:
+    """The file, or those of a folder in the order of their schemes.
+
+    Raises:
+        DataError: the folder holds none.
+    """
+    if not path.is_dir():
+        return [path]
+    found = sorted(path.glob("*.tflite"), key=lambda file: (file.stem not in runs.SCHEMES, file.stem))
+    if not found:
+        raise DataError(
+            f"{path}: no .tflite file to time. Make one with: edgecnn convert {path} --int8 --data DATA"
+        )
+    return found
+
+
+def record_beside(path: Path, measured: Measurement) -> None:
+    """Add the line to the run that the model lies in or is, if there is one."""
+    folder = path if path.is_dir() else path.parent
+    if runs.is_run(folder):
+        runs.append(Run(folder).measurements, measured)
 
 
 def judged_split(data: Path | str, split: str | None = None, *, task: str = "classification") -> Dataset:
@@ -208,20 +236,3 @@ def _opened(path: Path, threads: int, words: dict[str, Any]) -> Iterator[_Opened
 
 def _file(path: Path) -> Path:
     return Run(path).model if path.is_dir() else path
-
-
-def _tflite_files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    found = sorted(path.glob("*.tflite"), key=lambda file: (file.stem not in runs.SCHEMES, file.stem))
-    if not found:
-        raise DataError(
-            f"{path}: no .tflite file to time. Make one with: edgecnn convert {path} --int8 --data DATA"
-        )
-    return found
-
-
-def _record(path: Path, measured: Measurement) -> None:
-    folder = path if path.is_dir() else path.parent
-    if runs.is_run(folder):
-        runs.append(Run(folder).measurements, measured)

@@ -8,6 +8,16 @@ from typer import Argument, Option
 
 from edgecnn.cli import text
 from edgecnn.cli.computing import Backend, Delegate, Required, Threads, WithDelegate
+from edgecnn.cli.elsewhere import (
+    Adb,
+    RemotePython,
+    Ssh,
+    Tool,
+    WithPlace,
+    bench_on_phone,
+    bench_over_ssh,
+    check_places,
+)
 from edgecnn.cli.meaning import (
     Color,
     Fit,
@@ -36,9 +46,10 @@ def add_to(app: typer.Typer) -> None:
         ),
     )(run)
     app.command(
-        cls=WithDelegate,
+        cls=WithPlace,
         epilog=text.examples(
             "edgecnn bench runs/cats --threads auto",
+            "edgecnn bench runs/cats --ssh pi@raspberrypi",
             "edgecnn bench cats_edgetpu.tflite --delegate edgetpu --require-delegate 0.9 --minutes 30",
         ),
     )(bench)
@@ -113,19 +124,31 @@ def bench(
     delegate: Delegate = None,
     require_delegate: Required = None,
     backend: Backend = None,
+    ssh: Ssh = None,
+    remote_python: RemotePython = "python3",
+    adb: Adb = None,
+    benchmark_model: Tool = None,
     as_json: _Json = False,
 ) -> None:
-    """Measure latency and memory on this machine; a model in a run folder gets a line in its measurements."""
+    """Measure latency and memory, here or elsewhere; a run folder gets a line for each of its models."""
     from edgecnn.image_file import read
     from edgecnn.measure import bench_models
 
+    check_places(ssh, adb, minutes=minutes, image=image, threads=threads, backend=backend)
     pictures = [read(image)] if image else None
-    words: Any = {"threads": threads, "backend": backend}
-    words |= {"delegate": delegate, "require_delegate": require_delegate}
+    words: Any = {"threads": threads, "delegate": delegate, "require_delegate": require_delegate}
     if minutes is not None:
-        _bench_long(models, minutes, pictures, as_json, words)
+        _bench_long(models, minutes, pictures, as_json, words | {"backend": backend})
         return
-    found = bench_models(models, images=pictures, runs=runs, seconds=seconds, warmup=warmup, **words)
+    words |= {"runs": runs, "seconds": seconds, "warmup": warmup}
+    if adb is not None:
+        bench_on_phone(models, adb, benchmark_model, as_json=as_json, words=words)
+        return
+    words |= {"images": pictures, "backend": backend}
+    if ssh is not None:
+        found = bench_over_ssh(models, ssh, remote_python, words)
+    else:
+        found = bench_models(models, **words)
     _show_bench([timed for timed, _ in found], as_json)
     if any(one.parity.get("passed") is False for one, _ in found):
         text.tell("the delegate does NOT compute what the processor computes: its speed is worth nothing")
