@@ -87,6 +87,8 @@ def to_edgetpu(model: Path, out: Path, *, runtime: int = 0, force: bool = False)
         ConversionError: the compiler is not installed or refuses the model, or `out` is there already.
         ModelError: the model cannot be read.
     """
+    if out.exists() and out.samefile(model):
+        raise ConversionError(f"{out}: is the model itself. Choose another name for the compiled file.")
     if out.exists() and not force:
         raise ConversionError(f"{out} is there already. Choose another name, or overwrite it with --force.")
     compiler = find_compiler()
@@ -102,12 +104,13 @@ def to_edgetpu(model: Path, out: Path, *, runtime: int = 0, force: bool = False)
         if not made.exists():
             raise ConversionError(_refused(model, said))
         content = made.read_bytes()
+    report = parse(said, model_bytes=len(content))
     entries = archive.read_entries(model)
     with files.replacing(out) as beside:
         beside.write_bytes(content)
         if entries:
             archive.write_entries(beside, entries)
-    return parse(said, model_bytes=len(content))
+    return report
 
 
 def parse(said: str, *, model_bytes: int = 0) -> CompilerReport:
@@ -147,7 +150,7 @@ def _bytes(said: str, label: str) -> int:
 
 def _run(command: list[str], model: Path) -> str:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
+        done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired:
         raise ConversionError(
             f"{model}: {COMPILER} took more than {_TIMEOUT_S} s. Make the network or its input smaller."
@@ -156,7 +159,7 @@ def _run(command: list[str], model: Path) -> str:
         raise ConversionError(
             f"{command[0]}: cannot be started ({error.strerror}). It runs on x86-64 Linux only."
         ) from None
-    said = done.stdout + done.stderr
+    said = (done.stdout + done.stderr).decode(errors="replace")
     if done.returncode:
         raise ConversionError(_refused(model, said))
     return said

@@ -123,6 +123,8 @@ def to_ethosu(
         MissingExtra: ethos-u-vela is not installed.
         ModelError: the model cannot be read.
     """
+    if out.exists() and out.samefile(model):
+        raise ConversionError(f"{out}: is the model itself. Choose another name for the compiled file.")
     if out.exists() and not force:
         raise ConversionError(f"{out} is there already. Choose another name, or overwrite it with --force.")
     content, report = compile_ethosu(

@@ -1,5 +1,6 @@
 """Cost constants of a device: how fast it computes, reads memory and goes from operator to operator."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
@@ -134,6 +135,8 @@ def _text(table: Mapping[str, Any]) -> str:
 def _number(where: str, found: Any, *, zero: bool = False) -> float:
     if isinstance(found, bool) or not isinstance(found, int | float):
         raise ValueError(f"{where} is {found!r}; it must be a number.")
+    if not math.isfinite(found):
+        raise ValueError(f"{where} is {found!r}; it must be finite.")
     if found < 0 or (found == 0 and not zero):
         raise ValueError(f"{where} is {found!r}; it must be above 0.")
     return float(found)

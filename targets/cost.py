@@ -124,9 +124,7 @@ def estimate(
             f"{profile.name}: nobody has published enough to estimate a latency. "
             + (fit if profile.delegate == "xnnpack" else "Measure it on the device.")
         )
-    count = profile.cores if threads is None else threads
-    if not 1 <= count <= profile.cores:
-        raise TargetError(f"{profile.name} has {profile.cores} cores; {count} threads are none it has.")
+    count = threads_of(profile, threads)
     jobs = work(graph, profile.delegate, verdicts)
     layers = tuple(layer(job, cost, count) for job in jobs)
     total = sum(one.milliseconds for one in layers) + _overhead(graph, profile, cost, jobs, verdicts)
@@ -140,6 +138,18 @@ def estimate(
         cost.basis,
         cost.band,
     )
+
+
+def threads_of(profile: Profile, threads: int | None) -> int:
+    """How many threads a run has; None is all of the device's cores.
+
+    Raises:
+        TargetError: the device has fewer cores.
+    """
+    count = profile.cores if threads is None else threads
+    if not 1 <= count <= profile.cores:
+        raise TargetError(f"{profile.name} has {profile.cores} cores; {count} threads are none it has.")
+    return count
 
 
 def work(graph: Graph, delegate: str, verdicts: Sequence[Verdict] | None = None) -> tuple[Work, ...]:

@@ -69,18 +69,16 @@ def calibrate(
             f"{known.name} runs on {known.delegate}; only processors (XNNPACK) can be measured this way. "
             "Take the processor's own profile for --base."
         )
+    source = known.name if isinstance(base, Profile) else str(base)
+    text = _text_of(source)
     if out.suffix != ".toml":
         raise TargetError(f"{out}: a profile ends in .toml.")
     if out.exists() and not force:
         raise TargetError(f"{out} is there already. Choose another name, or overwrite it with --force.")
     cost = measure(known, seconds=seconds, progress=progress)
-    source = known.name if isinstance(base, Profile) else str(base)
-    text = _text_of(source)
     with files.replacing(out) as beside:
-        place = beside.with_suffix(".toml")
-        place.write_text(with_cost(text, cost, _conditions()), encoding="utf-8")
-        read_profile(place)
-        place.replace(beside)
+        beside.write_text(with_cost(text, cost, _conditions()), encoding="utf-8")
+        read_profile(beside)
     return read_profile(out)
 
 
@@ -200,6 +198,8 @@ def _conditions() -> str:
 
 
 def _text_of(source: str) -> str:
+    if not source.endswith(".toml") and source not in PROFILES:
+        raise TargetError(f"{source} is no profile of edgecnn's own. Give the path of its .toml file.")
     path = Path(source) if source.endswith(".toml") else PROFILES[source]
     return path.read_text(encoding="utf-8")
 

@@ -139,7 +139,8 @@ def refusal(graph: Graph, op: Operator, level: int) -> Refusal | None:
 
 def _of_tensors(graph: Graph, op: Operator, level: int) -> Refusal | None:
     for place in _SETTINGS.get(op.kind, ()):
-        if place < len(op.inputs) and not graph.tensors[op.inputs[place]].is_constant:
+        index = op.inputs[place] if place < len(op.inputs) else -1
+        if index >= 0 and not graph.tensors[index].is_constant:
             return "a setting that is computed while the model runs", "Use a fixed one.", ""
     for tensor in feature_maps(graph, op):
         if tensor.dtype not in _EIGHT or not tensor.is_quantized:
@@ -153,6 +154,8 @@ def _of_tensors(graph: Graph, op: Operator, level: int) -> Refusal | None:
                 f"tensor {tensor.name!r} has a size that is only known when the model runs",
                 "Give the input a fixed size.", fix,
             )  # fmt: skip
+        if not tensor.shape and op.kind in RULES:
+            return f"tensor {tensor.name!r} has no dimensions", "Give the input a fixed size.", ""
         if not tensor.is_constant and any(size > 1 for size in tensor.shape[:-_INNERMOST]):
             return (
                 f"tensor {tensor.name!r} has {len(tensor.shape)} dimensions of which more than the last "

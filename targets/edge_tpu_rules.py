@@ -49,8 +49,7 @@ def _dilation(graph: Graph, op: Operator, level: int) -> Refused:
 
 
 def _weights(graph: Graph, op: Operator, level: int) -> Refused:
-    place = 1
-    if graph.tensors[op.inputs[place]].is_constant:
+    if graph.tensors[op.inputs[1]].is_constant:
         return None
     return "weights that are computed, not stored", "Use constant weights.", ""
 
@@ -156,6 +155,8 @@ def _strides(graph: Graph, op: Operator, level: int) -> Refused:
 
 def _resize(graph: Graph, op: Operator, level: int) -> Refused:
     source, made = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+    if len(source.shape) != len(made.shape) or 0 in (*source.shape, *made.shape):
+        return f"it resizes {_by(source.shape)} to {_by(made.shape)}", "Give the input a fixed size.", ""
     factor = max(after / before for before, after in zip(source.shape[1:3], made.shape[1:3], strict=True))
     sizes = f"from {_by(source.shape[1:3])} to {_by(made.shape[1:3])}"
     if op.kind == "RESIZE_BILINEAR" and factor > _RESIZE_FACTOR:

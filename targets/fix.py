@@ -17,6 +17,8 @@ _T: Final = schema.TensorType
 _OP: Final = schema.BuiltinOperator
 _INT8: Final = (_T.INT8, _T.UINT8)
 _LOWEST: Final = -127
+_IMAGE: Final = 4  # dimensions: batch, height, width, channels
+_MATRIX: Final = 2  # likewise: outputs, inputs
 
 
 def fix(content: bytes, names: Sequence[str]) -> tuple[bytes, tuple[str, ...]]:
@@ -35,11 +37,24 @@ def fix(content: bytes, names: Sequence[str]) -> tuple[bytes, tuple[str, ...]]:
     if unknown := [name for name in names if name not in FIXES]:
         raise TargetError(f"no fix is called {unknown[0]!r}. There are: {', '.join(FIXES)}.")
     model = editable.read(content)
+    _fill_lists(model.subgraphs[0])
     done = tuple(said for name in FIXES if name in names for said in FIXES[name](model))
     if not done:
         return content, ()
     editable.drop_unused(model)
     return editable.write(model), done
+
+
+def _fill_lists(graph: Any) -> None:
+    """A list that a file leaves out is an empty one."""
+    for each, names in (
+        (graph, ("inputs", "outputs", "operators")),
+        *((operator, ("inputs", "outputs")) for operator in graph.operators or ()),
+        *((tensor, ("shape",)) for tensor in graph.tensors or ()),
+    ):
+        for name in names:
+            if getattr(each, name) is None:
+                setattr(each, name, [])
 
 
 def _static_batch(model: Any) -> list[str]:
@@ -50,7 +65,7 @@ def _static_batch(model: Any) -> list[str]:
     if not free or any(len(_open(tensor)) > 1 for tensor in inputs):
         return []
     for tensor in graph.tensors:
-        if _open(tensor) == [0] and tensor.shape is not None and tensor.shape[0] == 1:
+        if _open(tensor) == [0] and len(tensor.shape) and tensor.shape[0] == 1:
             tensor.shapeSignature = None
     left = [tensor for tensor in graph.tensors if _open(tensor)]
     if left:
@@ -73,12 +88,14 @@ def _int8_io(model: Any) -> list[str]:
             continue
         source, made = int(operator.inputs[0]), int(operator.outputs[0])
         if kind == _OP.QUANTIZE and source in graph.inputs and _is(graph, source, _T.FLOAT32, made):
-            if _readers(graph, source) == 1:
+            if _readers(graph, source) == 1 and source not in graph.outputs:
                 graph.inputs = [made if int(index) == source else int(index) for index in graph.inputs]
                 _rename(model, source, made)
                 dropped.append(operator)
                 done.append(f"input {_name(graph, made)} is {_type(graph, made)}: its QUANTIZE is gone")
         elif kind == _OP.DEQUANTIZE and made in graph.outputs and _is(graph, made, _T.FLOAT32, source):
+            if _readers(graph, made):
+                continue
             graph.outputs = [source if int(index) == made else int(index) for index in graph.outputs]
             _rename(model, made, source)
             dropped.append(operator)
@@ -119,6 +136,8 @@ def _resize(model: Any) -> list[str]:
             continue
         source, made = int(operator.inputs[0]), int(operator.outputs[0])
         before, after = graph.tensors[source], graph.tensors[made]
+        if any(_open(tensor) not in ([], [0]) for tensor in (before, after)):
+            continue  # the stored 1 stands for any size
         if list(before.shape) == list(after.shape) and _alike(before, after) and made not in graph.outputs:
             replaced[made] = source
             dropped.append(operator)
@@ -158,6 +177,8 @@ def _listed(quantization: Any, what: str) -> Any:
 def _plain(options: Any, before: Any, after: Any) -> bool:
     if options is None or not options.halfPixelCenters or options.alignCorners:
         return False
+    if not len(before.shape) == len(after.shape) == _IMAGE or 0 in before.shape:
+        return False
     return all(after.shape[axis] % before.shape[axis] == 0 for axis in (1, 2))
 
 
@@ -170,20 +191,44 @@ def _dense_per_tensor(model: Any) -> list[str]:
             continue
         weights = graph.tensors[operator.inputs[1]]
         scales = _listed(weights.quantization, "scale").astype(np.float64)
-        if weights.type != _T.INT8 or len(scales) < 2 or _readers(graph, int(operator.inputs[1])) > 1:
-            continue
         data = graph.tensors[operator.inputs[0]]
+        bias = operator.inputs[2] if len(operator.inputs) > 2 and data.type in _INT8 else -1
+        if not _per_output(model, weights, scales) or _readers(graph, int(operator.inputs[1])) > 1:
+            continue
+        if bias >= 0 and not _rescalable(model, graph, int(bias)):
+            continue
         whole = float(scales.max())
         values = model.buffers[weights.buffer].data.view(np.int8).reshape(weights.shape)
         rounded = np.clip(np.rint(values * (scales / whole)[:, None]), _LOWEST, 127).astype(np.int8)
         _store(model, weights, rounded)
         weights.quantization.scale = np.array([whole], np.float32)
         weights.quantization.zeroPoint = np.array([0], np.int64)
-        if len(operator.inputs) > 2 and operator.inputs[2] >= 0 and data.type in _INT8:
-            _rescale_bias(model, graph.tensors[operator.inputs[2]], scales, whole)
+        if bias >= 0:
+            _rescale_bias(model, graph.tensors[bias], scales, whole)
         operator.opcodeIndex = _code(model, _OP.FULLY_CONNECTED, 4)
         done.append(f"{_name(graph, int(operator.outputs[0]))}: one weight scale for the whole layer")
     return done
+
+
+def _per_output(model: Any, weights: Any, scales: Any) -> bool:
+    """Stored plainly in int8, with a scale for each row."""
+    stored = model.buffers[weights.buffer].data
+    return (
+        weights.type == _T.INT8
+        and weights.sparsity is None
+        and len(weights.shape) == _MATRIX
+        and 2 <= len(scales) == weights.shape[0]
+        and bool(scales.min() > 0)
+        and stored is not None
+        and len(stored) == weights.shape[0] * weights.shape[1]
+    )
+
+
+def _rescalable(model: Any, graph: Any, bias: int) -> bool:
+    """Stored, with scales, and no other operator's too."""
+    tensor = graph.tensors[bias]
+    scaled = len(_listed(tensor.quantization, "scale")) > 0
+    return scaled and model.buffers[tensor.buffer].data is not None and _readers(graph, bias) == 1
 
 
 def _rescale_bias(model: Any, bias: Any, scales: Any, whole: float) -> None:

@@ -15,6 +15,19 @@ from targets.partition import partitions
 from targets.profile import Delegate, Profile
 from targets.verdict import CPU, NOWHERE, Judge, Verdict
 
+_IMAGES: Final[Mapping[str, tuple[int, ...]]] = {
+    "CONV_2D": (0, 1), "DEPTHWISE_CONV_2D": (0, 1), "TRANSPOSE_CONV": (1, 2), "AVERAGE_POOL_2D": (0,),
+    "MAX_POOL_2D": (0,), "L2_POOL_2D": (0,), "RESIZE_BILINEAR": (0,), "RESIZE_NEAREST_NEIGHBOR": (0,),
+    "SPACE_TO_DEPTH": (0,), "DEPTH_TO_SPACE": (0,),
+}  # fmt: skip
+"""Which inputs have four dimensions, as the output has, by operator."""
+_AXES: Final[Mapping[str, int]] = {
+    "ARG_MAX": 0, "ARG_MIN": 0, "CONCATENATION": 0, "FULLY_CONNECTED": 1, "LOG_SOFTMAX": 0, "MEAN": 0,
+    "PAD": 0, "REDUCE_ALL": 0, "REDUCE_ANY": 0, "REDUCE_MAX": 0, "REDUCE_MIN": 0, "REDUCE_PROD": 0,
+    "SOFTMAX": 0, "SPLIT": 1, "SUM": 0, "UNPACK": 0,
+}  # fmt: skip
+"""Which input has at least one dimension, by operator."""
+
 
 @dataclass(frozen=True)
 class Support:
@@ -120,8 +133,10 @@ def support(graph: Graph, profile: Profile) -> Support:
 
     Raises:
         ModelError: the model would not run safely anywhere.
+        TargetError: a shape that every rule asks for is not in the file.
     """
     check(graph)
+    _refuse_unshaped(graph)
     level = profile.ops.level
     verdicts = judge_of(profile.delegate)(graph, level)
     if profile.delegate in _LITERT:
@@ -136,6 +151,26 @@ def support(graph: Graph, profile: Profile) -> Support:
         minimum_runtime=edge_tpu.minimum_runtime(graph, verdicts) if on_tpu else 0,
         cache=edge_tpu.cache(graph, verdicts, profile.memory.on_chip_bytes) if on_tpu else None,
     )
+
+
+def _refuse_unshaped(graph: Graph) -> None:
+    """`check` lets a tensor pass whose shape is left open; no device can be asked about that one."""
+    for op in graph.ops:
+        places = _IMAGES.get(op.kind, ())
+        images = [*(op.inputs[place] for place in places), *(op.outputs if places else ())]
+        lists = [op.inputs[_AXES[op.kind]]] if op.kind in _AXES else []
+        if op.kind == "PACK":
+            lists += op.outputs
+        for index, right, wanted in (
+            *((each, len(graph.tensors[each].shape) == 4, "four dimensions") for each in images),
+            *((each, len(graph.tensors[each].shape) >= 1, "at least one dimension") for each in lists),
+        ):
+            if not right:
+                tensor = graph.tensors[index]
+                raise TargetError(
+                    f"{graph.name}: operator {op.index} ({op.label}): tensor {tensor.name!r} has the shape "
+                    f"{tensor.shape} in the file and should have {wanted}. Convert it with a fixed size."
+                )
 
 
 def refuse_unrunnable(found: Support, name: str) -> None:

@@ -10,7 +10,7 @@ from edgecnn import archive
 from edgecnn.errors import ConversionError, TargetError
 from edgecnn.graph import Graph, read
 from targets.budget import Limits, check
-from targets.cost import Estimate, estimate
+from targets.cost import Estimate, estimate, threads_of
 from targets.memory import Memory, Runtime, memory
 from targets.profile import Profile, profile
 from targets.support import Support, support
@@ -98,10 +98,11 @@ def answer(
         name: what to call it where bytes are given.
 
     Raises:
-        TargetError: the device is not known, or the threads are none it has.
+        TargetError: the device is not known, the threads are none it has, or the file leaves a shape open.
         ModelError: the file cannot be read, or would not run safely anywhere.
     """
     device = target if isinstance(target, Profile) else profile(target)
+    count = threads_of(device, threads)
     if isinstance(model, bytes):
         graph, size = read(model, name), len(model)
     else:
@@ -115,7 +116,7 @@ def answer(
         model=name,
         profile=device,
         support=found,
-        estimate=None if vela else _estimate(graph, device, found, threads, unknown),
+        estimate=None if vela else _estimate(graph, device, found, count, unknown),
         memory=_memory(graph, "tflite_micro" if device.delegate in MICRO else "litert", unknown),
         flash_bytes=vela.model_bytes if vela else size,
         vela=vela,
@@ -124,7 +125,7 @@ def answer(
 
 
 def _estimate(
-    graph: Graph, device: Profile, found: Support, threads: int | None, unknown: list[str]
+    graph: Graph, device: Profile, found: Support, threads: int, unknown: list[str]
 ) -> Estimate | None:
     if found.blockers:
         unknown.append("latency: it does not run there")
@@ -135,7 +136,11 @@ def _estimate(
             + ("`edgecnn calibrate-target` fits it" if device.delegate == "xnnpack" else "measure it there")
         )
         return None
-    return estimate(graph, device, threads=threads, verdicts=found.verdicts)
+    try:
+        return estimate(graph, device, threads=threads, verdicts=found.verdicts)
+    except TargetError as error:
+        unknown.append(f"latency: {error}")
+        return None
 
 
 def _memory(graph: Graph, runtime: Runtime, unknown: list[str]) -> Memory | None:

@@ -20,6 +20,7 @@ from targets.support import Support, support
 Array: TypeAlias = npt.NDArray[Any]
 
 _RUNS = 8
+_PLAIN = ("float16", "float64", "int16", "int32", "int64", "uint32", "uint64", "bool")
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,10 @@ def mend(model: Path | str, target: str | Profile, *, out: Path | None = None, f
     if "dense-per-tensor" not in names and largest > 0:
         raise TargetError(f"{path}: the mended file computes otherwise ({largest:.2g} of the range): a bug.")
     place = out or path.with_name(f"{path.stem}.{device.name}.tflite")
+    if place.exists() and place.samefile(path):
+        raise TargetError(
+            f"{place}: is the model itself, which stays as it is. Choose another name with --out."
+        )
     if place.exists() and not force:
         raise TargetError(f"{place} is there already. Choose another name, or overwrite it with --force.")
     entries = archive.read_entries(path)
@@ -118,9 +123,21 @@ def difference(before: bytes, after: bytes) -> float:
     largest = 0.0
     for one, other in zip(ours, theirs, strict=True):
         for mine, changed in zip(one, other, strict=True):
-            spread = float(mine.max() - mine.min()) or 1.0
-            largest = max(largest, float(np.abs(mine - changed).max()) / spread)
+            largest = max(largest, _apart(mine, changed))
     return largest
+
+
+def _apart(mine: Array, changed: Array) -> float:
+    """The greatest difference, as a share of the range; a NaN on one side only is as far as can be."""
+    if mine.shape != changed.shape:
+        return np.inf
+    differs = (mine != changed) & ~(np.isnan(mine) & np.isnan(changed))
+    if not differs.any():
+        return 0.0
+    known = mine[np.isfinite(mine)]
+    spread = float(np.ptp(known)) if known.size else 0.0
+    apart = float(np.abs(mine[differs] - changed[differs]).max()) / (spread or 1.0)
+    return apart if np.isfinite(apart) else np.inf
 
 
 def _drawn(tensor: Tensor, random: np.random.Generator) -> Array:
@@ -128,13 +145,17 @@ def _drawn(tensor: Tensor, random: np.random.Generator) -> Array:
         return random.integers(0, 256, tensor.shape, np.uint8).view(tensor.dtype)
     if tensor.dtype == "float32":
         return random.random(tensor.shape, np.float32)
+    if tensor.dtype not in _PLAIN:
+        raise TargetError(
+            f"input {tensor.name!r} is {tensor.dtype}, which cannot be drawn: nothing is mended unseen."
+        )
     return np.zeros(tensor.shape, tensor.dtype)
 
 
 def _real(array: Array, tensor: Tensor) -> Array:
     if not tensor.is_quantized or tensor.dtype == "float32":
         return array.astype(np.float32)
-    real: Array = (array.astype(np.float32) - np.float32(tensor.zero_point[0])) * tensor.scale[0]
+    real: Array = (array.astype(np.float32) - np.float32(_zero_of(tensor))) * tensor.scale[0]
     return real
 
 
@@ -142,8 +163,12 @@ def _as(real: Array, tensor: Tensor) -> Array:
     if not tensor.is_quantized or tensor.dtype == "float32":
         return real.astype(tensor.dtype)
     limits = np.iinfo(tensor.dtype)
-    steps: Array = np.rint(real / tensor.scale[0]) + tensor.zero_point[0]
+    steps: Array = np.rint(real / tensor.scale[0]) + _zero_of(tensor)
     return np.clip(steps, limits.min, limits.max).astype(tensor.dtype)
+
+
+def _zero_of(tensor: Tensor) -> int:
+    return int(tensor.zero_point[0]) if len(tensor.zero_point) else 0
 
 
 def _outputs(content: bytes, graph: Graph, inputs: Sequence[Sequence[Array]]) -> list[list[Array]]:

@@ -148,6 +148,14 @@ def test_a_file_that_is_there_is_kept(compiler, model, tmp_path):
     assert len(read(tmp_path / "made.tflite").ops) == 31
 
 
+def test_the_model_itself_is_never_overwritten(compiler, model):
+    compiler(COMPILES)
+    before = model.read_bytes()
+    with pytest.raises(ConversionError, match="is the model itself"):
+        to_edgetpu(model, model, force=True)
+    assert model.read_bytes() == before
+
+
 def test_a_program_that_is_none_is_one_line(tmp_path, model, monkeypatch):
     folder = tmp_path / "bin"
     folder.mkdir()
@@ -156,3 +164,17 @@ def test_a_program_that_is_none_is_one_line(tmp_path, model, monkeypatch):
     monkeypatch.setenv("PATH", str(folder))
     with pytest.raises(ConversionError, match="cannot be started"):
         to_edgetpu(model, tmp_path / "made.tflite")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ('sys.stdout.buffer.write(b"\\xff\\xfe broken"); sys.exit(1)', "broken"),
+        ('shutil.copy(args[-1], args[-2] + "/model_edgetpu.tflite"); print("done")', "no table of operators"),
+    ],
+)
+def test_words_that_cannot_be_read_leave_no_file(compiler, model, tmp_path, body, message):
+    compiler(body)
+    with pytest.raises(ConversionError, match=message):
+        to_edgetpu(model, tmp_path / "made.tflite")
+    assert not (tmp_path / "made.tflite").exists()

@@ -107,10 +107,14 @@ def test_an_unknown_configuration_lists_the_known(model, tmp_path):
         compile_ethosu(model, config="ethos-u99-1")
 
 
-def test_nothing_is_overwritten_unless_forced(model):
+def test_nothing_is_overwritten_unless_forced(model, tmp_path):
     before = model.read_bytes()
+    (tmp_path / "made.tflite").write_text("mine")
     with pytest.raises(ConversionError, match=r"is there already.*--force"):
-        to_ethosu(model, model, config="ethos-u55-128")
+        to_ethosu(model, tmp_path / "made.tflite", config="ethos-u55-128")
+    assert (tmp_path / "made.tflite").read_text() == "mine"
+    with pytest.raises(ConversionError, match="is the model itself"):
+        to_ethosu(model, model, config="ethos-u55-128", force=True)
     assert model.read_bytes() == before
 
 

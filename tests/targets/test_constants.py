@@ -45,3 +45,9 @@ def test_a_table_is_read():
 def test_what_no_table_says_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
         read_cost({**TABLE, **change})
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_number_that_is_none_is_refused(value):
+    with pytest.raises(ValueError, match=r"cost\.band is .*; it must be finite"):
+        read_cost({"basis": "by hand", "band": value, "rates": {"int8": {"convolution": 1, "depthwise": 1}}})

@@ -1,5 +1,7 @@
 """Fitting a profile to the machine the tests run on."""
 
+from dataclasses import replace
+
 import pytest
 
 from edgecnn.errors import TargetError
@@ -79,3 +81,9 @@ def test_ctrl_c_leaves_no_file(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         calibrate("x86", tmp_path / "mine.toml", seconds=1)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_profile_of_which_there_is_no_file_is_refused_before_it_measures(tmp_path, monkeypatch):
+    monkeypatch.setattr(device_calibration, "measure", lambda *given, **words: pytest.fail("it measured"))
+    with pytest.raises(TargetError, match="mine is no profile of edgecnn's own"):
+        calibrate(replace(profile("x86"), name="mine"), tmp_path / "new.toml")

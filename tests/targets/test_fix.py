@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
+from calibration import editable
 from edgecnn.errors import TargetError
 from edgecnn.graph import check, read
 from targets.fix import FIXES, fix
@@ -145,3 +146,75 @@ def test_dense_weights_get_one_scale_and_compute_nearly_the_same(chain, one_op_m
     real = value.astype(np.float64) * 0.1 @ (weights * scales[:, None]).T + bias * 0.1 * scales
     expected = np.clip(np.rint(real / 0.3), -128, 127)
     assert np.abs(run(made, value) - expected).max() <= 4
+
+
+def test_a_float_output_that_is_read_again_keeps_its_dequantize(chain, one_op_models):
+    t = one_op_models.T
+    content = chain(
+        {"q": t((1, 4), "int8", scale=0.1), "real": t((1, 4)), "b": t((1, 4))},
+        [("DEQUANTIZE", None, {}, ["q"], ["real"]), ("RELU", None, {}, ["real"], ["b"])],
+        inputs=["q"], outputs=["real", "b"],
+    )  # fmt: skip
+    assert fix(content, ["int8-io"]) == (content, ())
+
+
+def test_a_float_input_that_is_an_output_too_keeps_its_quantize(chain, one_op_models):
+    t = one_op_models.T
+    inside = {"scale": 0.1, "zero_point": 0}
+    content = chain(
+        {"real": t((1, 4)), "q": t((1, 4), "int8", **inside), "b": t((1, 4), "int8", **inside)},
+        [("QUANTIZE", None, {}, ["real"], ["q"]), ("RELU", None, {}, ["q"], ["b"])],
+        inputs=["real"], outputs=["real", "b"],
+    )  # fmt: skip
+    assert fix(content, ["int8-io"]) == (content, ())
+
+
+@pytest.mark.parametrize("half", [True, False])
+def test_a_resize_of_an_open_size_stays(chain, one_op_models, half):
+    t = one_op_models.T
+    content = chain(
+        {
+            "a": t((1, 1, 1, 1)), "to": t((2,), "int32", data=np.array((1, 1), np.int32)),
+            "b": t((1, 1, 1, 1)), "c": t((1, 1, 1, 1)),
+        },
+        [
+            (
+                "RESIZE_NEAREST_NEIGHBOR", "ResizeNearestNeighbor", {"halfPixelCenters": half},
+                ["a", "to"], ["b"],
+            ),
+            ("RELU", None, {}, ["b"], ["c"]),
+        ],
+        inputs=["a"], outputs=["c"],
+    )  # fmt: skip
+    model = editable.read(content)
+    model.subgraphs[0].tensors[0].shapeSignature = np.array([1, -1, -1, 1], np.int32)
+    open_size = editable.write(model)
+    assert len(fix(content, ["resize"])[1]) == 1
+    assert fix(open_size, ["resize"]) == (open_size, ())
+
+
+@pytest.mark.parametrize("missing", ["weights", "bias scale"])
+def test_dense_weights_that_cannot_be_rescaled_stay(chain, one_op_models, missing):
+    t = one_op_models.T
+    stored = None if missing == "weights" else np.ones((3, 16), np.int8)
+    content = chain(
+        {
+            "a": t((1, 16), "int8", scale=0.1),
+            "w": t((3, 16), "int8", data=stored, scale=[0.1, 0.2, 0.3], zero_point=[0] * 3),
+            "bias": t((3,), "int32", data=np.ones(3, np.int32)),
+            "b": t((1, 3), "int8", scale=0.3),
+        },
+        [("FULLY_CONNECTED", "FullyConnected", {}, ["a", "w", "bias"], ["b"])],
+        inputs=["a"], outputs=["b"],
+    )  # fmt: skip
+    assert fix(content, ["dense-per-tensor"]) == (content, ())
+
+
+def test_lists_that_a_file_leaves_out_are_empty(by_name):
+    model = editable.read(by_name["relu_int8"])
+    graph = model.subgraphs[0]
+    graph.outputs = None
+    for tensor in graph.tensors:
+        tensor.shape = None
+    content = editable.write(model)
+    assert fix(content, tuple(FIXES)) == (content, ())

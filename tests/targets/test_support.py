@@ -1,11 +1,13 @@
 """Verdicts put together for a device."""
 
+from contextlib import suppress
 from typing import get_args
 
 import pytest
 
-from edgecnn.errors import TargetError
-from edgecnn.graph import read
+from calibration import editable
+from edgecnn.errors import ModelError, TargetError
+from edgecnn.graph import check, read
 from targets.profile import PROFILES, Delegate, profile
 from targets.support import judge_of, refuse_unrunnable, support
 from targets.verdict import CPU, NOWHERE
@@ -45,3 +47,46 @@ def test_a_detector_whose_last_operator_is_custom_runs(shared):
         assert found.blockers == ()
         refuse_unrunnable(found, "net")
     assert [one.kind for one in support(graph, profile("coral_usb")).left] == ["TFLite_Detection_PostProcess"]
+
+
+def unshaped(content, ends):
+    """The same file, that leaves the shape of its first input or output open."""
+    model = editable.read(content)
+    graph = model.subgraphs[0]
+    graph.tensors[getattr(graph, ends)[0]].shape = None
+    return read(editable.write(model), "odd")
+
+
+@pytest.mark.parametrize("name", list(PROFILES))
+@pytest.mark.parametrize(
+    ("model", "ends"),
+    [
+        ("conv_int8", "outputs"), ("sum_int8", "inputs"), ("softmax_int8", "inputs"),
+        ("pack_int8", "outputs"), ("resize_nearest_neighbor_float32", "outputs"),
+    ],
+)  # fmt: skip
+def test_a_shape_that_is_not_in_the_file_is_one_line(by_name, name, model, ends):
+    graph = unshaped(by_name[model], ends)
+    with pytest.raises(TargetError, match=r"odd: operator 0 \(\w+\): tensor .* dimension") as caught:
+        support(graph, profile(name))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture(scope="session")
+def safe(by_name):
+    """Every one-operator model that would not kill the interpreter."""
+    graphs = [read(content, name) for name, content in by_name.items()]
+    found = []
+    for graph in graphs:
+        with suppress(ModelError):
+            check(graph)
+            found.append(graph)
+    assert len(found) > 700
+    return found
+
+
+@pytest.mark.parametrize("name", list(PROFILES))
+def test_every_profile_judges_every_operator(safe, name):
+    device = profile(name)
+    for graph in safe:
+        assert len(support(graph, device).verdicts) == len(graph.ops)

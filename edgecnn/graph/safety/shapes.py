@@ -165,8 +165,9 @@ def best(call: Call) -> Sequence[int] | None:
     count, tensor = call.constant(1), call.inputs[0]
     if count is None or tensor is None or _is_open(tensor):
         return None
-    if not 1 <= count[0] <= tensor.shape[-1]:
-        raise Unsafe(f"it takes the {count[0]} best of {tensor.shape[-1]}")
+    whole = tensor.shape[-1] if tensor.shape else 0
+    if not 1 <= count[0] <= whole:
+        raise Unsafe(f"it takes the {count[0]} best of {whole}")
     return [*tensor.shape[:-1], count[0]]
 
 

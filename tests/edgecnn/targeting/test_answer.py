@@ -1,6 +1,7 @@
 """What a device would do with a model."""
 
 import importlib.util
+from dataclasses import replace
 
 import pytest
 
@@ -8,6 +9,7 @@ from edgecnn.errors import ModelError, OverBudget, TargetError
 from edgecnn.targeting import answer
 from targets.budget import Limits
 from targets.memory import memory
+from targets.profile import profile
 
 
 @pytest.fixture
@@ -79,3 +81,18 @@ def test_wrong_names_are_one_line(mobilenet, tmp_path):
     (tmp_path / "broken.tflite").write_bytes(b"TFL3 not really")
     with pytest.raises(ModelError):
         answer(tmp_path / "broken.tflite", "raspberry_pi_4")
+
+
+def test_a_model_of_a_type_without_a_rate_is_judged_all_the_same(mobilenet):
+    device = profile("raspberry_pi_4")
+    rates = {key: rate for key, rate in device.cost.rates.items() if key != "int8"}
+    found = answer(mobilenet, replace(device, cost=replace(device.cost, rates=rates)))
+    assert found.latency_ms is None
+    assert any("computes in int8, for which no rate is known" in line for line in found.unknown)
+    assert found.ram_bytes
+
+
+@pytest.mark.parametrize("target", ["raspberry_pi_4", "cortex_m7"])
+def test_threads_that_a_device_does_not_have_are_refused(mobilenet, target):
+    with pytest.raises(TargetError, match=r"has \d cores; 9 threads are none it has"):
+        answer(mobilenet, target, threads=9)

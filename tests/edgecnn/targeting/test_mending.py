@@ -1,11 +1,13 @@
 """Mending a file for a device."""
 
+import numpy as np
 import pytest
 
 from edgecnn import card
 from edgecnn.errors import TargetError
 from edgecnn.graph import read
 from edgecnn.targeting import mend
+from edgecnn.targeting.mending import _apart
 
 pytestmark = pytest.mark.tensorflow
 
@@ -43,6 +45,13 @@ def test_a_file_that_is_there_is_kept(float_ends):
     assert mend(float_ends, "coral_usb", force=True).out == place
 
 
+def test_the_model_itself_is_never_overwritten(float_ends):
+    before = float_ends.read_bytes()
+    with pytest.raises(TargetError, match="is the model itself"):
+        mend(float_ends, "coral_usb", out=float_ends, force=True)
+    assert float_ends.read_bytes() == before
+
+
 def test_a_mended_file_that_computes_otherwise_is_not_written(float_ends, monkeypatch):
     from edgecnn.targeting import mending
 
@@ -52,3 +61,14 @@ def test_a_mended_file_that_computes_otherwise_is_not_written(float_ends, monkey
     with pytest.raises(TargetError, match="computes otherwise"):
         mend(float_ends, "coral_usb")
     assert not float_ends.with_name("int8.coral_usb.tflite").exists()
+
+
+@pytest.mark.parametrize(
+    ("mine", "changed", "apart"),
+    [
+        ([0, 4], [0, 4], 0.0), ([0, 4], [1, 4], 0.25), ([0, np.nan], [0, np.nan], 0.0), ([], [], 0.0),
+        ([0, 4], [0, np.nan], np.inf), ([0, np.inf], [0, np.inf], 0.0), ([0, 4], [0, 4, 4], np.inf),
+    ],
+)  # fmt: skip
+def test_a_nan_on_one_side_is_a_difference(mine, changed, apart):
+    assert _apart(np.array(mine, np.float32), np.array(changed, np.float32)) == apart
