@@ -112,7 +112,7 @@ def cost(device: str, free: Sequence[float]) -> Cost:
     f, fd, i, idw, g, d, a, b = np.exp(free)
     if family == "coral":
         beside = Accelerator(Rates(eights * i, eights / 8 * idw), 20 * f, 0.5 * d, 0.4 * g, 0.4 * g)
-        return Cost("", 0.0, {"int8": Rates(1.0, 1.0)}, 0.3 * b, 0.0, 0.0, 1.0, beside)
+        return Cost("", 0.0, {"int8": Rates(1.0, 1.0)}, 0.3 * b, 0.0, 0.0, accelerator=beside)
     rates = {
         "float32": Rates(floats * f, floats / 3 * fd),
         "int8": Rates(eights * i, eights / 6 * idw),

@@ -17,9 +17,18 @@ CLASS_FIGURES = {"top1": ("images", "recall"), "map": ("boxes", "ap"), "f1": ("b
 """What is counted of each class, and which figure says how well it is known."""
 
 
-def class_rows(evidence: Evidence, best: Variant | None) -> list[dict[str, Any]]:
-    """How well each file knows each class; the difference to the file's baseline where it has one."""
+def class_rows(
+    evidence: Evidence, best: Variant | None, variants: Sequence[Variant] | None = None
+) -> list[dict[str, Any]]:
+    """How well files know each class; the difference to the file's baseline where it has one.
+
+    Args:
+        evidence: everything.
+        best: the file whose worst classes come first where there are many.
+        variants: a column for each of these; None: for all that were judged.
+    """
     judged = [v for v in evidence.variants if v.accuracy]
+    columns = judged if variants is None else variants
     tables = {v.name: {r["label"]: r for r in v.accuracy.metrics["per_class"]} for v in judged if v.accuracy}
     if best is None or not judged:
         return []
@@ -29,7 +38,7 @@ def class_rows(evidence: Evidence, best: Variant | None) -> list[dict[str, Any]]
         label = record["label"]
         if record[counts]:
             cells = []
-            for variant in judged:
+            for variant in columns:
                 base = evidence.baseline(variant)
                 theirs = tables[base.name].get(label) if base and variant.scheme != "keras" else None
                 cells.append(_class_cell(variant, tables[variant.name].get(label), theirs, counts, share))

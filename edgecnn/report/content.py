@@ -1,11 +1,14 @@
 """What stands in a report, section by section, in words and rounded numbers; for page and Markdown alike."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from edgecnn.card import Card
+from edgecnn.report.advice import Advice
+from edgecnn.report.choice import pareto
 from edgecnn.report.evidence import FIGURES, Accuracy, Condition, Evidence, Latency, Variant
+from edgecnn.report.matrix import band
 from edgecnn.report.verdict import Verdict
 from edgecnn.report.words import certificate, interval, milliseconds, percent, significant, size
 
@@ -59,22 +62,19 @@ def tiles(evidence: Evidence, verdict: Verdict) -> list[Tile]:
 
 
 def model_rows(evidence: Evidence, verdict: Verdict) -> list[dict[str, Any]]:
-    """One row for each file and condition."""
+    """One row for each file and condition it was measured under; estimates have a table of their own."""
     rows = []
-    for variant in evidence.variants:
-        for latency in variant.latencies or (None,):
-            rows.append(
-                _model_row(
-                    variant, latency, first=latency in (None, variant.latencies[:1] and variant.latencies[0])
-                )
-            )
+    for number, variant in enumerate(evidence.variants, 1):
+        measured = [one for one in variant.latencies if one.condition.source == "measured"]
+        for latency in measured or (None,):
+            rows.append({"number": number, **_model_row(variant, latency)})
             rows[-1]["recommended"] = variant is verdict.recommended and (
                 latency is None or latency.condition == verdict.condition
             )
     return rows
 
 
-def _model_row(variant: Variant, latency: Latency | None, *, first: bool) -> dict[str, Any]:
+def _model_row(variant: Variant, latency: Latency | None) -> dict[str, Any]:
     accuracy = variant.accuracy
     agreement = accuracy.agreement if accuracy else None
     total: Mapping[str, float] = latency.total_ms if latency else {}
@@ -84,7 +84,6 @@ def _model_row(variant: Variant, latency: Latency | None, *, first: bool) -> dic
     return {
         "name": variant.name,
         "scheme": variant.scheme,
-        "first": first,
         "size": size(variant.size_bytes),
         "right": percent(accuracy.value) if accuracy else "–",
         "right_interval": interval(accuracy.interval) if accuracy and accuracy.figure != "f1" else "",
@@ -96,7 +95,6 @@ def _model_row(variant: Variant, latency: Latency | None, *, first: bool) -> dic
         **{key: significant(total[key]) if key in total else "–" for key in ("p50", "p90", "p99")},
         "memory": f"{significant(peak)} MiB" if isinstance(peak, int | float) and peak > 0 else "–",
         "condition": latency.condition.name if latency else "",
-        "estimated": bool(latency and latency.condition.source == "estimated"),
     }
 
 
@@ -138,13 +136,62 @@ def conditions(evidence: Evidence) -> list[dict[str, Any]]:
         sources: list[tuple[str, Mapping[str, Any]]] = []
         if variant.accuracy:
             sources.append(("accuracy", variant.accuracy.environment))
-        sources += [("latency", latency.environment) for latency in variant.latencies]
+        sources += [
+            ("latency", latency.environment)
+            for latency in variant.latencies
+            if latency.condition.source == "measured"
+        ]
         for what, environment in sources:
             facts = tuple(_facts(environment))
             key = (("what", what), *(fact for fact in facts if fact[0] not in _PASSING))
             entry = found.setdefault(key, {"what": what, "files": [], "facts": facts})
             entry["files"].append(variant.name)
     return list(found.values())
+
+
+def devices(evidence: Evidence) -> list[dict[str, Any]]:
+    """What each estimate rests on: one entry for each device that was not measured."""
+    found: dict[str, dict[str, Any]] = {}
+    for variant in evidence.variants:
+        for latency in variant.latencies:
+            said, condition = latency.environment, latency.condition
+            if condition.source == "estimated":
+                facts = [
+                    ("profile", said.get("target")), ("threads", condition.threads),
+                    ("who computes", said.get("delegate")), ("rests on", said.get("basis")),
+                    ("band", band(said)), ("to know", " ".join(said.get("notes", ()))),
+                ]  # fmt: skip
+                kept = [(name, str(value)) for name, value in facts if value]
+                found.setdefault(condition.name, {"name": condition.name, "facts": kept})
+    return list(found.values())
+
+
+def closer(evidence: Evidence, advices: Sequence[Advice], most: int = 6) -> list[Variant]:
+    """The files worth a closer look: recommended ones, what they were made from, the Pareto front; a few."""
+    wanted = [a.take for a in advices] + [a.take and evidence.baseline(a.take) for a in advices]
+    wanted += [v for a in advices[:1] if a.condition for v in pareto(evidence.variants, a.condition)]
+    if not any(wanted):
+        wanted = [v for v in evidence.variants if v.accuracy]
+    kept = list({v.name: v for v in wanted if v is not None and v.accuracy}.values())[:most]
+    return [v for v in evidence.variants if v in kept]
+
+
+def advice_shown(advice: Advice) -> dict[str, Any]:
+    """A recommendation as plain values."""
+    take, condition = advice.take, advice.condition
+    latency = take.latency(condition) if take and condition else None
+    return {
+        "device": advice.place.device,
+        "threads": advice.place.threads,
+        "source": condition.source if condition else None,
+        "file": take.name if take else None,
+        "scheme": take.scheme if take else "",
+        "runner_up": advice.runner_up.name if advice.runner_up else None,
+        "accuracy": percent(take.accuracy.value) if take and take.accuracy else "–",
+        "time": milliseconds(latency.total_ms["p50"]) if latency else "–",
+        "size": size(take.size_bytes) if take else "–",
+        "text": advice.text,
+    }
 
 
 def _facts(environment: Mapping[str, Any]) -> list[tuple[str, str]]:

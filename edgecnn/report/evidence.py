@@ -92,7 +92,7 @@ class Latency:
 
     Attributes:
         condition: where.
-        total_ms: p50, p90, p99, mean of a whole image.
+        total_ms: p50, p90, p99, mean of a whole image. Estimated: p50, and the band from low to high.
         stages_ms: the same for each stage, in the order they run.
         environment: everything that is known about the machine and the measurement.
     """
@@ -101,6 +101,32 @@ class Latency:
     total_ms: Mapping[str, float]
     stages_ms: Mapping[str, Mapping[str, float]]
     environment: Mapping[str, Any]
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """An estimate's band; of a measurement, from the p50 to the p90."""
+        low = self.total_ms.get("low", self.total_ms["p50"])
+        return low, self.total_ms["high"] if "high" in self.total_ms else self.total_ms["p90"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A device, with every condition under which files were timed or estimated there.
+
+    Attributes:
+        device: its name.
+        threads: of the interpreter; None where unknown.
+        conditions: measured ones first.
+    """
+
+    device: str
+    threads: int | None
+    conditions: tuple[Condition, ...]
+
+    @property
+    def is_estimated(self) -> bool:
+        """Whether nothing was measured there."""
+        return all(condition.source == "estimated" for condition in self.conditions)
 
 
 @dataclass(frozen=True)
@@ -117,6 +143,7 @@ class Variant:
         certificate: what the conversion's gate found, as its card says; {} where nothing was judged.
         accuracy: None where it was not judged.
         latencies: newest of each condition; () where it was not timed.
+        unfit: by the name of a device, why there is no estimate of it there.
     """
 
     name: str
@@ -129,6 +156,7 @@ class Variant:
     certificate: Mapping[str, Any] = field(default_factory=dict)
     accuracy: Accuracy | None = None
     latencies: tuple[Latency, ...] = ()
+    unfit: Mapping[str, str] = field(default_factory=dict)
 
     def latency(self, condition: Condition) -> Latency | None:
         """The latency under one condition."""
@@ -156,6 +184,7 @@ class RunEvidence:
         card: None where the folder holds measurements only.
         history: one entry for each epoch; () where nothing was trained here.
         training: the outcome as the training wrote it; {} where there is none.
+        recipe: how it was learned; {} where it was not learned here.
         compression: before and after, where the run was made of another; see `edgecnn.report.compression`.
     """
 
@@ -165,6 +194,7 @@ class RunEvidence:
     history: tuple[Epoch, ...]
     training: Mapping[str, Any]
     compression: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -188,6 +218,21 @@ class Evidence:
         return tuple(condition for condition, _ in counts.most_common())
 
     @property
+    def places(self) -> tuple[Place, ...]:
+        """Every device; an estimate for a device that files were timed on, too, stands beside that."""
+        found: list[Place] = []
+        names = dict.fromkeys(device for v in self.variants for device in v.unfit)
+        for condition in sorted(self.conditions, key=lambda c: c.source == "estimated"):
+            beside = next((n for n, place in enumerate(found) if _is_there(condition, place)), None)
+            if beside is None:
+                found.append(Place(condition.device, condition.threads, (condition,)))
+            else:
+                place = found[beside]
+                found[beside] = Place(place.device, place.threads, (*place.conditions, condition))
+        unknown = [n for n in names if not any(c.device == n for c in self.conditions)]
+        return (*found, *(Place(name, None, ()) for name in unknown))
+
+    @property
     def figure(self) -> str:
         """What the judged files are compared by: a key of `FIGURES`; "top1" where none was judged."""
         return next((v.accuracy.figure for v in self.variants if v.accuracy), "top1")
@@ -198,3 +243,10 @@ class Evidence:
             return None
         own = [v for v in self.variants if v.run == variant.run and v.accuracy]
         return next((v for scheme in ("float32", "keras") for v in own if v.scheme == scheme), None)
+
+
+def _is_there(condition: Condition, place: Place) -> bool:
+    """Whether an estimate is for the device of a place; boards tell their revision after their name."""
+    if condition.source != "estimated" or place.threads != condition.threads:
+        return False
+    return place.device.lower().startswith(condition.device.lower())

@@ -50,7 +50,8 @@ def gather(folders: Sequence[Path]) -> Evidence:
         run = Run(place)
         card = run.read_card() if runs.is_run(place) else None
         compression = read_compression(place, name, notes)
-        found.append(RunEvidence(name, place, card, _history(run), _training(run), compression))
+        training, recipe = _values(run.training), _values(run.recipe)
+        found.append(RunEvidence(name, place, card, _history(run), training, compression, recipe))
         variants += _variants(found[-1], f"{name}/" if len(places) > 1 else "", notes)
     return Evidence(tuple(found), tuple(_comparable(variants, notes)), tuple(notes))
 
@@ -220,7 +221,7 @@ def _latencies(lines: Sequence[Measurement], name: str) -> tuple[Latency, ...]:
                 for stage, figures in line.latency_ms.items()
             }
             total = stages.pop("total")
-            fine = all(total[key] > 0 for key in ("p50", "p90", "p99"))
+            fine = all(total[key] > 0 for key in ("p50", *_bounds(line, total)))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise _malformed(name, "latency", repr(error)) from None
         if not fine:
@@ -228,6 +229,11 @@ def _latencies(lines: Sequence[Measurement], name: str) -> tuple[Latency, ...]:
         latency = Latency(_condition(line), total, stages, line.environment)
         newest[latency.condition] = latency
     return tuple(newest.values())
+
+
+def _bounds(line: Measurement, total: Mapping[str, float]) -> tuple[str, str]:
+    """What stands beside the p50: of an estimate its band, else what most images stay within."""
+    return ("low", "high") if line.source == "estimated" and "high" in total else ("p90", "p99")
 
 
 def _condition(line: Measurement) -> Condition:
@@ -281,15 +287,14 @@ def _history(run: Run) -> tuple[Epoch, ...]:
     return tuple(epochs)
 
 
-def _training(run: Run) -> Mapping[str, Any]:
-    if not run.training.is_file():
+def _values(path: Path) -> Mapping[str, Any]:
+    """What a run says of itself; {} where the file is not there."""
+    if not path.is_file():
         return {}
     try:
-        found = json.loads(run.training.read_bytes())
+        found = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{run.training}: not JSON ({error}). Delete the file, or train again.") from None
+        raise DataError(f"{path}: not JSON ({error}). Delete the file, or train again.") from None
     if not isinstance(found, dict):
-        raise DataError(
-            f"{run.training}: must be a JSON object, not {type(found).__name__}. Delete the file."
-        )
+        raise DataError(f"{path}: must be a JSON object, not {type(found).__name__}. Delete the file.")
     return found

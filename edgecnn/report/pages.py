@@ -1,4 +1,4 @@
-"""Writing a report: one page that opens anywhere, and its Markdown and JSON twins.
+"""Writing a report: one page that opens anywhere, and its Markdown, JSON and CSV twins.
 
 What stands in it is `edgecnn.report.content`, how its figures are drawn `edgecnn.report.figures`. Every text
 that comes from outside (labels, names, lineage) is escaped by the template engine or by `edgecnn.report.svg`.
@@ -21,11 +21,14 @@ import edgecnn
 from edgecnn import files
 from edgecnn.errors import DataError, MissingExtra
 from edgecnn.image import Image
-from edgecnn.report import classes, compression, content, figures
+from edgecnn.report import classes, commands, compression, content, figures, layers, matrix
+from edgecnn.report.advice import Advice, advise
+from edgecnn.report.estimates import with_estimates
 from edgecnn.report.evidence import AXES, FIGURES, Condition, Evidence, Variant
 from edgecnn.report.gather import gather
+from edgecnn.report.plots import plots
 from edgecnn.report.svg import marker, scheme_class
-from edgecnn.report.verdict import Verdict, judge, pareto
+from edgecnn.report.verdict import Verdict, judge
 from edgecnn.report.words import listed
 
 FORMAT = 1
@@ -41,9 +44,15 @@ class Picture:
 
 
 def write_report(
-    folders: Sequence[Path], *, out: Path, pictures: Sequence[Picture] = (), title: str | None = None
+    folders: Sequence[Path],
+    *,
+    out: Path,
+    pictures: Sequence[Picture] = (),
+    title: str | None = None,
+    targets: Sequence[str | Path] = (),
+    threads: int | None = None,
 ) -> Path:
-    """Put the measurements of runs together: report.html, report.md and report.json.
+    """Put the measurements of runs together: report.html, and the same as report.md, .json and .csv.
 
     A report that is there is replaced: it can always be written again from the runs. Nothing else is touched.
 
@@ -52,6 +61,8 @@ def write_report(
         out: folder to write into.
         pictures: shown in the page, and written beside it as picture-1.jpg and so on.
         title: of the page; None finds one.
+        targets: devices to estimate every file for: names of profiles, or paths of your own.
+        threads: of the estimates; None: as the device was measured with, else all of its cores.
 
     Returns:
         The path of report.html.
@@ -59,13 +70,15 @@ def write_report(
     Raises:
         DataError: a folder is missing or holds nothing, a file in it is malformed, `out` is a file.
         CardError: the card of a run cannot be understood.
+        TargetError: a target is not known, or has fewer cores than `threads`.
         MissingExtra: jinja2 is not installed.
     """
     if out.exists() and not out.is_dir():
         raise DataError(f"{out} is a file, not a folder. Choose another place for the report.")
-    evidence = gather(folders)
-    verdict = judge(evidence)
-    shown = _context(evidence, verdict, title or _title(evidence))
+    evidence = with_estimates(gather(folders), targets, threads=threads)
+    verdict, advices = judge(evidence), advise(evidence)
+    shown = _context(evidence, verdict, advices, title or _title(evidence))
+    shown["commands"] = commands.commands(evidence, folders, targets)
     encoded = [_jpeg(picture.image) for picture in pictures]
     shown["pictures"] = [
         _shown(*both, f"picture-{n}.jpg") for n, both in enumerate(zip(pictures, encoded, strict=True), 1)
@@ -73,16 +86,20 @@ def write_report(
     html, markdown = _rendered(shown)
     for picture, pixels in zip(shown["pictures"], encoded, strict=True):
         files.write_bytes(out / picture["file"], pixels)
-    files.write_text(out / "report.json", _json(evidence, verdict, shown))
+    files.write_text(out / "report.json", _json(evidence, verdict, advices, shown))
+    files.write_text(out / "report.csv", matrix.written(evidence, advices))
     files.write_text(out / "report.md", markdown)
     files.write_text(out / "report.html", html)
     return out / "report.html"
 
 
-def _context(evidence: Evidence, verdict: Verdict, title: str) -> dict[str, Any]:
+def _context(evidence: Evidence, verdict: Verdict, advices: Sequence[Advice], title: str) -> dict[str, Any]:
     best = content.best_judged(evidence, verdict)
     models = content.model_rows(evidence, verdict)
-    conditions = evidence.conditions
+    conditions = [c for c in evidence.conditions if c.source == "measured"] or evidence.conditions
+    closer = content.closer(evidence, advices)
+    judged = [v for v in evidence.variants if v.accuracy]
+    tables = [closer, judged] if len(closer) < len(judged) else [judged]
     stages = [{"condition": c.name, "rows": content.stage_rows(evidence, c)} for c in conditions]
     return {
         "version": edgecnn.__version__,
@@ -92,7 +109,11 @@ def _context(evidence: Evidence, verdict: Verdict, title: str) -> dict[str, Any]
         "sentences": verdict.sentences,
         "tiles": content.tiles(evidence, verdict),
         "notes": evidence.notes,
-        "plots": [plot for c in conditions if (plot := _plot(evidence, verdict, c))],
+        "plots": plots(evidence, advices, matrix.numbers(evidence)),
+        "advices": [content.advice_shown(advice) for advice in advices],
+        "matrix": matrix.matrix(evidence, advices),
+        "devices": content.devices(evidence),
+        "layers": layers.layer_tables(closer),
         "models": models,
         "several_conditions": len(conditions) > 1,
         "figure": FIGURES[evidence.figure],
@@ -107,7 +128,9 @@ def _context(evidence: Evidence, verdict: Verdict, title: str) -> dict[str, Any]
         "any_memory": any(row["memory"] != "–" for row in models),
         "data_line": _data_line(best, conditions),
         "stages": [block for block in stages if block["rows"]],
-        "classes": classes.class_rows(evidence, best),
+        "class_tables": [
+            rows for variants in tables if (rows := classes.class_rows(evidence, best, variants))
+        ],
         "most_classes": classes.MOST_CLASSES,
         "best": best,
         "confusion": classes.confusion(best),
@@ -137,8 +160,9 @@ def _subtitle(evidence: Evidence, best: Variant | None) -> str:
     parts = [listed(names if len(names) <= 6 else [*names[:5], "others"])] if len(names) > 1 else []
     if best and best.accuracy:
         parts.append(f"judged on {content.judged_images(best.accuracy)}")
-    devices = list(dict.fromkeys(condition.device for condition in evidence.conditions))
-    parts.append(f"timed on {listed(devices)}" if devices else "")
+    for verb, source in (("timed on", "measured"), ("estimated for", "estimated")):
+        found = [one.device for one in evidence.conditions if one.source == source]
+        parts.append(f"{verb} {listed(list(dict.fromkeys(found)))}" if found else "")
     return " · ".join(filter(None, parts))
 
 
@@ -156,18 +180,6 @@ def _data_line(best: Variant | None, conditions: Sequence[Condition]) -> str:
         where = conditions[0].name if len(conditions) == 1 else "several conditions"
         parts.append(f"Time for a whole image, from pixels to answer, on {where}; p90: 90 of 100 are faster.")
     return " ".join(parts) or "Nothing was measured yet."
-
-
-def _plot(evidence: Evidence, verdict: Verdict, condition: Condition) -> dict[str, Any] | None:
-    if not pareto(evidence.variants, condition):
-        return None
-    ring = verdict.recommended if condition == verdict.condition else None
-    wide, small = (
-        figures.scatter(evidence.variants, condition, recommended=ring, width=width, height=height)
-        for width, height in ((900, 400), (350, 330))
-    )
-    estimated = condition.source == "estimated"
-    return {"condition": condition.name, "estimated": estimated, "wide": wide, "small": small}
 
 
 def _training(run: dict[str, Any]) -> dict[str, Any]:
@@ -198,7 +210,7 @@ def _rendered(shown: dict[str, Any]) -> tuple[str, str]:
     page = environment.get_template("report.html.j2").render(
         **shown,
         style=Markup((templates / "report.css").read_text(encoding="utf-8")),
-        marker=lambda scheme: Markup(marker(scheme, 0.0, 0.0)),
+        marker=lambda scheme, hollow=False: Markup(marker(scheme, 0.0, 0.0, hollow=hollow)),
         scheme_class=scheme_class,
     )
     return page, environment.get_template("report.md.j2").render(**shown)
@@ -210,7 +222,7 @@ def _markdown(text: object) -> str:
     return re.sub(r"([\\`*_{}\[\]<>#|&~!])", r"\\\1", one_line)
 
 
-def _json(evidence: Evidence, verdict: Verdict, shown: dict[str, Any]) -> str:
+def _json(evidence: Evidence, verdict: Verdict, advices: Sequence[Advice], shown: dict[str, Any]) -> str:
     models = [
         {
             "name": v.name,
@@ -223,6 +235,7 @@ def _json(evidence: Evidence, verdict: Verdict, shown: dict[str, Any]) -> str:
             "certificate": v.certificate,
             "accuracy": asdict(v.accuracy) if v.accuracy else None,
             "latencies": [asdict(latency) for latency in v.latencies],
+            "unfit": dict(v.unfit),
         }
         for v in evidence.variants
     ]
@@ -244,7 +257,9 @@ def _json(evidence: Evidence, verdict: Verdict, shown: dict[str, Any]) -> str:
         "recommended": verdict.recommended.name if verdict.recommended else None,
         "condition": asdict(verdict.condition) if verdict.condition else None,
         "summary": verdict.sentences,
+        "recommendations": [content.advice_shown(advice) for advice in advices],
         "notes": evidence.notes,
+        "commands": shown["commands"],
         "models": models,
         "runs": runs,
     }

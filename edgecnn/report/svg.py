@@ -19,14 +19,16 @@ def element(tag: str, *children: str, text: str | None = None, **attributes: obj
     return f"<{tag}{written}>{inside}</{tag}>"
 
 
-def drawing(width: int, height: int, description: str, *children: str, class_: str = "") -> str:
+def drawing(
+    width: int, height: int, description: str, *children: str, class_: str = "", role: str = "img"
+) -> str:
     """A whole picture; `description` is read to people who do not see it."""
     return element(
         "svg",
         *children,
         xmlns="http://www.w3.org/2000/svg",
         viewBox=f"0 0 {width} {height}",
-        role="img",
+        role=role,
         aria_label=description,
         class_=class_,
         style=f"max-width:{width}px",

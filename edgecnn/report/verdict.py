@@ -1,21 +1,24 @@
 """What the numbers mean: which file to take, said so that nothing is claimed that the images cannot show.
 
-Two accuracies are told apart only if chance does not explain their difference: by the images on which just
-one of the two files was right where both judged the same ones, else by intervals that do not overlap.
+How it is chosen is `edgecnn.report.choice`.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from edgecnn.report.choice import (
+    ALIKE,
+    as_good,
+    choose,
+    p50,
+    paired_difference,
+    told_apart,
+    value,
+    with_both,
+)
 from edgecnn.report.evidence import Condition, Evidence, Variant
 from edgecnn.report.words import interval, listed, milliseconds, percent, size, times
-
-ALIKE = 1.05
-"""Times, or sizes, whose ratio is below this are called equal: a benchmark repeated differs as much."""
-
-WORTH = 0.01
-"""So much accuracy may a faster file cost and still be recommended; what it costs is said."""
 
 BUSY = 2.0
 """A p90 of so many times the p50 is not the model's doing."""
@@ -39,56 +42,24 @@ class Verdict:
     sentences: tuple[str, ...]
 
 
-def pareto(variants: Sequence[Variant], condition: Condition) -> list[Variant]:
-    """Files that no other beats in accuracy and latency both; fastest first."""
-    front: list[Variant] = []
-    for variant in sorted(_both(variants, condition), key=lambda v: (_p50(v, condition), -_value(v))):
-        if not front or _value(variant) > _value(front[-1]):
-            front.append(variant)
-    return front
-
-
-def told_apart(one: Variant, other: Variant) -> bool:
-    """Whether the two accuracies differ by more than chance explains (95 %)."""
-    if one.accuracy is None or other.accuracy is None:
-        return False
-    for first, second in ((one, other), (other, one)):
-        paired = paired_difference(first, second)
-        if paired is not None:
-            return not paired[0] <= 0 <= paired[1]
-    (low, high), (other_low, other_high) = one.accuracy.interval, other.accuracy.interval
-    return low > other_high or other_low > high
-
-
-def paired_difference(one: Variant, reference: Variant) -> tuple[float, float] | None:
-    """The interval of the difference in accuracy over the same images, where `one` was compared with it."""
-    found = one.accuracy.agreement if one.accuracy else None
-    if not found or not found.get("sha256") or found["sha256"] != reference.sha256:
-        return None
-    if "difference_interval" not in found:  # of coarse grids
-        return None
-    low, high = found["difference_interval"]
-    return float(low), float(high)
-
-
 def judge(evidence: Evidence) -> Verdict:
     """The recommendation for the condition under which most files were measured."""
     measured = [condition for condition in evidence.conditions if condition.source == "measured"]
     for condition in measured:
-        both = _both(evidence.variants, condition)
+        both = with_both(evidence.variants, condition)
         if both:
             return _recommend(evidence, both, condition)
     judged = [v for v in evidence.variants if v.accuracy]
     if judged:
-        best = max(judged, key=_value)
+        best = max(judged, key=value)
         said = f"{best.name} is right most often: {_accuracy(best)}."
         if evidence.figure != "top1":
             said = f"{best.name} finds most: {_accuracy(best)}."
         return Verdict(None, None, (said, "No latency was measured on these files yet: edgecnn bench."))
     if measured:
         timed = [v for v in evidence.variants if v.latency(measured[0])]
-        fastest = min(timed, key=lambda v: _p50(v, measured[0]))
-        said = f"{fastest.name} is the fastest: {milliseconds(_p50(fastest, measured[0]))} an image."
+        fastest = min(timed, key=lambda v: p50(v, measured[0]))
+        said = f"{fastest.name} is the fastest: {milliseconds(p50(fastest, measured[0]))} an image."
         return Verdict(
             None, None, (said, "How often these files are right was not judged yet: edgecnn evaluate.")
         )
@@ -96,15 +67,13 @@ def judge(evidence: Evidence) -> Verdict:
 
 
 def _recommend(evidence: Evidence, both: Sequence[Variant], condition: Condition) -> Verdict:
-    best = max(both, key=_value)
-    as_good = [v for v in both if not told_apart(v, best) or _value(best) - _value(v) <= WORTH]
-    quickest = min(_p50(v, condition) for v in as_good)
-    take = min((v for v in as_good if _p50(v, condition) < ALIKE * quickest), key=lambda v: v.size_bytes)
+    best = max(both, key=value)
+    take = choose(both, condition) or best
     sentences = [
         f"Take {take.name}: {take.accuracy.said if take.accuracy else ''}, "
-        f"{milliseconds(_p50(take, condition))} for one image.",
+        f"{milliseconds(p50(take, condition))} for one image.",
         *_against_baseline(evidence, take, condition),
-        *_faster([v for v in both if v not in as_good], take, condition),
+        *_faster([v for v in both if not as_good(v, best)], take, condition),
         *_width(take),
         *_guessing(take),
         *_busy(both, condition),
@@ -118,7 +87,7 @@ def _against_baseline(evidence: Evidence, take: Variant, condition: Condition) -
         return _others(evidence, take, condition)
     gains = []
     if baseline.latency(condition):
-        gains.append(_speed(_p50(baseline, condition) / _p50(take, condition)))
+        gains.append(_speed(p50(baseline, condition) / p50(take, condition)))
     if take.size_bytes and baseline.scheme != "keras" and baseline.size_bytes / take.size_bytes >= ALIKE:
         gains.append(f"{times(baseline.size_bytes / take.size_bytes)} smaller ({size(take.size_bytes)})")
     said = [f"Against {baseline.name} it is {listed(gains)}."] if gains else []
@@ -127,9 +96,9 @@ def _against_baseline(evidence: Evidence, take: Variant, condition: Condition) -
 
 def _others(evidence: Evidence, take: Variant, condition: Condition) -> list[str]:
     slower = [
-        v for v in _both(evidence.variants, condition) if v is not take and evidence.baseline(v) is take
+        v for v in with_both(evidence.variants, condition) if v is not take and evidence.baseline(v) is take
     ]
-    slow = [v.name for v in slower if _p50(v, condition) * ALIKE > _p50(take, condition)]
+    slow = [v.name for v in slower if p50(v, condition) * ALIKE > p50(take, condition)]
     return [f"{listed(slow)} would not be faster here."] if slow else []
 
 
@@ -166,10 +135,10 @@ def _alike(agreement: Mapping[str, Any]) -> str:
 def _faster(worse: Sequence[Variant], take: Variant, condition: Condition) -> list[str]:
     """Files that are faster, but at a price."""
     said = []
-    for variant in sorted(worse, key=lambda v: _p50(v, condition)):
-        ratio = _p50(take, condition) / _p50(variant, condition)
+    for variant in sorted(worse, key=lambda v: p50(v, condition)):
+        ratio = p50(take, condition) / p50(variant, condition)
         if ratio >= ALIKE:
-            less = 100 * (_value(take) - _value(variant))
+            less = 100 * (value(take) - value(variant))
             said.append(
                 f"{variant.name} is {times(ratio)} faster still and {less:.1f} points less accurate: "
                 "take it where time matters more."
@@ -221,16 +190,3 @@ def _speed(ratio: float) -> str:
 def _accuracy(variant: Variant) -> str:
     found = variant.accuracy
     return f"{found.said} (95 %: {interval(found.interval)})" if found else "not judged"
-
-
-def _both(variants: Sequence[Variant], condition: Condition) -> list[Variant]:
-    return [v for v in variants if v.accuracy and v.latency(condition)]
-
-
-def _value(variant: Variant) -> float:
-    return variant.accuracy.value if variant.accuracy else -1.0
-
-
-def _p50(variant: Variant, condition: Condition) -> float:
-    latency = variant.latency(condition)
-    return latency.total_ms["p50"] if latency else float("inf")

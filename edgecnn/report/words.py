@@ -31,6 +31,11 @@ def milliseconds(value: float | None) -> str:
     return "–" if value is None else f"{significant(value)}{_SPACE}ms"
 
 
+def span(low: float, high: float) -> str:
+    """A range of times: "2.40–4.00 ms"."""
+    return f"{significant(low)}–{significant(high)}{_SPACE}ms"
+
+
 def significant(value: float) -> str:
     """Three digits that count, never an exponent: 0.0421, 4.21, 42.1, 421, 4,210."""
     if value <= 0:

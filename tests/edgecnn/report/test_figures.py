@@ -4,8 +4,10 @@ from itertools import pairwise
 import pytest
 
 from edgecnn.report import figures
+from edgecnn.report import scatter as plot
 from edgecnn.report.evidence import Epoch
 from edgecnn.report.gather import gather
+from edgecnn.report.matrix import numbers
 from edgecnn.report.svg import Axis, element, marker
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -18,7 +20,7 @@ def classes(drawing: str) -> list[str]:
 def scatter(run, **changed):
     found = gather([run.path])
     words = {"recommended": found.variants[-1], "width": 900, "height": 400} | changed
-    return figures.scatter(found.variants, found.conditions[0], **words)
+    return plot.scatter(found.variants, found.conditions[:1], numbers=numbers(found), **words)
 
 
 def test_an_axis_places_its_ends_at_its_ends():
@@ -87,7 +89,9 @@ def test_estimates_are_hollow_and_apart(whole_run):
     whole_run.timed("int8", 5.0, device="A Phone", source="estimated")
     found = gather([whole_run.path])
     drawings = [
-        figures.scatter(found.variants, condition, recommended=None, width=350, height=330)
+        plot.scatter(
+            found.variants, [condition], recommended=None, numbers=numbers(found), width=350, height=330
+        )
         for condition in found.conditions
     ]
     assert [sum("hollow" in name for name in classes(d)) for d in drawings] == [0, 1]

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from edgecnn.report.choice import pareto, told_apart
 from edgecnn.report.evidence import Accuracy, Condition, Evidence, Latency, RunEvidence, Variant
-from edgecnn.report.verdict import judge, pareto, told_apart
+from edgecnn.report.verdict import judge
 from edgecnn.tasks.classification import wilson
 
 HERE = Condition("A Processor", "litert 2.3.0", 1, "measured")
