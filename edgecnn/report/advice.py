@@ -66,9 +66,7 @@ def _taken(take: Variant, condition: Condition, place: Place) -> str:
     threads = f" ({place.threads} thread{'s' if place.threads != 1 else ''})" if place.threads else ""
     low, high = latency.interval
     if condition.source == "estimated":
-        took = (
-            f"an estimated {milliseconds(latency.total_ms['p50'])} for one image, between {span(low, high)}"
-        )
+        took = f"an estimated {milliseconds(latency.total_ms['p50'])} for the network ({span(low, high)})"
     else:
         took = (
             f"{milliseconds(latency.total_ms['p50'])} measured for one image, "

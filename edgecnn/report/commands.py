@@ -1,5 +1,6 @@
 """The commands that make the report's numbers again, from what runs and measurements say of themselves."""
 
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,10 +23,16 @@ def commands(evidence: Evidence, folders: Sequence[Path], targets: Sequence[str 
 
 
 def _learned(run: RunEvidence) -> list[str]:
-    recipe, steps = run.recipe, run.card.lineage if run.card else ()
-    if not recipe or not steps or not steps[0].startswith("train "):
+    steps = run.card.lineage if run.card else ()
+    if not run.recipe or not steps or not steps[0].startswith("train "):
         return [f"# {run.name}: {step}" for step in steps]
-    data = steps[0].partition(" on ")[2].partition(" (")[0] or "DATA"
+    made = _trained if len(steps) == 1 else _compressed
+    line = made(run, steps[-1].rpartition(" on ")[2].partition(" (")[0] or "DATA")
+    return [line] if line else [f"# {run.name}: {step}" for step in steps]
+
+
+def _trained(run: RunEvidence, data: str) -> str:
+    recipe = run.recipe
     shape = recipe.get("input", {})
     words: list[Any] = ["--model", recipe.get("model"), "--width", recipe.get("width")]
     if shape:
@@ -33,12 +40,22 @@ def _learned(run: RunEvidence) -> list[str]:
     words += ["--pretrained"] if recipe.get("pretrained") else []
     for name in ("epochs", "batch", "optimizer", "rate", "seed"):
         words += [f"--{name}", recipe.get(name)]
-    line = _line("train", data, *map(str, words), "--out", str(run.path))
-    return [line] if len(steps) == 1 else [line, *(f"# {run.name}: then {step}" for step in steps[1:])]
+    return _line("train", data, *map(str, words), "--out", str(run.path))
+
+
+def _compressed(run: RunEvidence, data: str) -> str:
+    """Of a run whose channels went, once; "" for other ways, which are told in words."""
+    steps = run.card.lineage if run.card else ()
+    goal = re.search(r" for ([\d.]+) of the (MACs|channels)", steps[-1])
+    before = run.compression.get("before", {}).get("run")
+    if len(steps) != 2 or goal is None or not before:
+        return ""
+    words = [f"--{goal[2].lower()}", goal[1], "--data", data, "--epochs", str(run.recipe.get("epochs"))]
+    return _line("compress", str(before), *words, "--out", str(run.path))
 
 
 def _converted(run: RunEvidence, own: Sequence[Variant]) -> list[str]:
-    made = [variant.scheme for variant in own if variant.file.suffix == ".tflite" and variant.certificate]
+    made = [variant.scheme for variant in own if variant.file.name == f"{variant.scheme}.tflite"]
     data = next((_data(variant.certificate) for variant in own if _data(variant.certificate)), "")
     flags = [f"--{scheme.replace('_', '-')}" for scheme in made]
     known = ["--data", data] if data else []

@@ -183,9 +183,13 @@ def _of_latency(latency: Latency) -> dict[str, Any]:
 def _safe(row: Mapping[str, Any]) -> dict[str, Any]:
     """Text that a spreadsheet would compute stays text: it gets an apostrophe."""
     return {
-        name: f"'{value}" if isinstance(value, str) and value[:1] in _COMPUTED else value
+        name: f"'{value}" if isinstance(value, str) and value[:1] in _COMPUTED else _short(value)
         for name, value in row.items()
     }
+
+
+def _short(value: Any) -> Any:
+    return f"{value:.6g}" if isinstance(value, float) else value
 
 
 _COMPUTED = ("=", "+", "-", "@", "\t", "\r")

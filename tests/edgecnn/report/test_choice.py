@@ -1,8 +1,11 @@
 """Which file is taken: never a faster one for a gain that the measurement cannot tell."""
 
+from pathlib import Path
+
 import pytest
 
 from edgecnn.report.choice import choose, equally_fast, runner_up
+from edgecnn.report.evidence import Condition, Latency, Variant
 from edgecnn.report.gather import gather
 
 
@@ -55,3 +58,17 @@ def test_without_both_figures_nothing_is_taken(a_run):
     run.timed("int8", 1.0)
     evidence = gather([run.path])
     assert choose(evidence.variants, evidence.conditions[0]) is None
+
+
+@pytest.mark.parametrize(("slower", "alike"), [(1.02, True), (1.2, True), (1.4, False)])
+def test_estimates_are_equal_where_the_faster_lies_within_the_band_of_the_slower(slower, alike):
+    board = Condition("A Board", "", 4, "estimated")
+
+    def variant(name, p50):
+        total = {"p50": p50, "low": p50 / 1.3, "high": 1.3 * p50}
+        return Variant(
+            name, "run", Path(name), "int8", 1000, name, latencies=(Latency(board, total, {}, {}),)
+        )
+
+    one, other = variant("one", 10.0), variant("other", 10.0 * slower)
+    assert equally_fast(one, other, board) == equally_fast(other, one, board) == alike

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -87,3 +88,33 @@ def test_a_device_that_is_not_known_is_one_line(real_run, tmp_path):
     with pytest.raises(TargetError, match="Did you mean raspberry_pi_4"):
         write_report([real_run.path], out=tmp_path / "out", targets=["raspberry_pi4"])
     assert not (tmp_path / "out").exists()
+
+
+def test_an_estimate_stands_beside_what_was_measured_on_that_device(real_run):
+    real_run.timed("int8", 5.0, device="Raspberry Pi 4 Model B Rev 1.4")
+    found = with_estimates(gather([real_run.path]), ["raspberry_pi_4"])
+    place = next(place for place in found.places if place.device.endswith("Rev 1.4"))
+    assert [condition.source for condition in place.conditions] == ["measured", "estimated"]
+    assert {condition.threads for condition in place.conditions} == {1}  # as it was measured
+    assert len(found.places) == 2
+
+
+def test_a_device_that_takes_none_of_the_files_says_why(real_run):
+    found = gather([real_run.path])
+    found = replace(found, variants=tuple(v for v in found.variants if v.scheme == "float32"))
+    *_, coral = advise(with_estimates(found, ["coral_usb"]))
+    assert coral.take is None
+    assert coral.text == (
+        "Nothing to recommend for Coral USB Accelerator. "
+        "Without a figure there: float32 (only int8 files run there)."
+    )
+
+
+def test_a_spreadsheet_computes_nothing(a_run, tmp_path):
+    run = a_run("=1+1")
+    run.file("int8")
+    run.timed("int8", 1.0, device="@SUM(A1)")
+    write_report([run.path], out=tmp_path / "out")
+    with (tmp_path / "out" / "report.csv").open(newline="", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["run"], row["device"]) == ("'=1+1", "'@SUM(A1)")
