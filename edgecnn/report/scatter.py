@@ -197,7 +197,7 @@ def _labels(points: Sequence[_Point], inside: _Box) -> list[str]:
 def _placed(
     labelled: Sequence[_Point], marks: Sequence[_Point], texts: Sequence[str], letter: float, inside: _Box
 ) -> tuple[list[str], bool]:
-    """Each text beside its mark where it covers least; and whether no text covers another or leaves."""
+    """Each text beside its mark where it covers least; and whether none covers a text, a mark, or leaves."""
     bodies: list[_Box] = [(p.x - 8, p.y - 8, p.x + 8, p.y + 8) for p in marks]
     texted: list[_Box] = []
     drawn, clear = [], True
@@ -212,7 +212,7 @@ def _placed(
             return 8 * outside + 4 * covered + sum(_overlap(box, other) for other in bodies) + number
 
         chosen = boxes[min(range(len(boxes)), key=cost)]
-        clear &= not any(_overlap(chosen, other) for other in texted)
+        clear &= not any(_overlap(chosen, other) for other in (*texted, *bodies))
         clear &= _area(chosen) - _overlap(chosen, inside) < 1
         texted.append(chosen)
         drawn.append(_written(point, chosen, text))
