@@ -10,8 +10,7 @@ from statistics import median
 from time import perf_counter
 
 from edgecnn.runtime.interpreter import open_interpreter
-from edgecnn.targeting import answer
-from edgecnn.targeting.answer import content_of
+from edgecnn.targeting.answer import answer, content_of
 
 
 def measured(path: Path) -> float:

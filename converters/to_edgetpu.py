@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from edgecnn import archive, files
+from edgecnn import archive
 from edgecnn.errors import ConversionError
 from edgecnn.graph import read
 
@@ -105,11 +105,7 @@ def to_edgetpu(model: Path, out: Path, *, runtime: int = 0, force: bool = False)
             raise ConversionError(_refused(model, said))
         content = made.read_bytes()
     report = parse(said, model_bytes=len(content))
-    entries = archive.read_entries(model)
-    with files.replacing(out) as beside:
-        beside.write_bytes(content)
-        if entries:
-            archive.write_entries(beside, entries)
+    archive.write_beside(model, out, content)
     return report
 
 

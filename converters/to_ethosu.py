@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from edgecnn import archive, files
+from edgecnn import archive
 from edgecnn.errors import ConversionError, MissingExtra
 from edgecnn.graph import Graph, read
 
@@ -130,11 +130,7 @@ def to_ethosu(
     content, report = compile_ethosu(
         model, config=config, system_config=system_config, memory_mode=memory_mode
     )
-    entries = archive.read_entries(model)
-    with files.replacing(out) as beside:
-        beside.write_bytes(content)
-        if entries:
-            archive.write_entries(beside, entries)
+    archive.write_beside(model, out, content)
     return report
 
 

@@ -65,6 +65,24 @@ def write_entries(path: Path, entries: Mapping[str, bytes]) -> None:
     files.write_bytes(path, model + _archive(entries, len(model)))
 
 
+def write_beside(model: Path, out: Path, content: bytes) -> None:
+    """Write a file made from another, with the entries of that one, so that it has its card.
+
+    Args:
+        model: the file whose entries are taken.
+        out: the new file; it is there whole, or not at all.
+        content: its FlatBuffer.
+
+    Raises:
+        CardError: the archive of `model` cannot be read.
+    """
+    entries = read_entries(model)
+    with files.replacing(out) as beside:
+        beside.write_bytes(content)
+        if entries:
+            write_entries(beside, entries)
+
+
 def flatbuffer_bytes(data: bytes) -> bytes:
     """The model without the archive behind it.
 

@@ -46,7 +46,9 @@ class Cost:
 
     Attributes:
         basis: what they were fitted to, in words.
-        band: relative half-width of the range in which nine of ten measurements lay that were not fitted to.
+        band: the range to expect goes from the estimate over 1 + this to the estimate times 1 + this. Nine of
+            ten published latencies that were left out of the fit lay in it; of a profile fitted on a device
+            it is how far the worse of two networks was off.
         rates: by the type of an operator's input.
         gbps: billions of bytes that an operator reads and writes in a second.
         dispatch_us: microseconds to go from one operator to the next.

@@ -78,11 +78,11 @@ class Estimate:
         target: the profile's name.
         threads: of the interpreter.
         latency_ms: of one run.
-        low_ms: nine of ten measurements that the model was held against lay above this share of it,
-        high_ms: and below this.
+        low_ms: the estimate over 1 + band.
+        high_ms: the estimate times 1 + band.
         layers: one for each operator, in order; for an accelerator its fixed share is not in them.
         basis: what the constants were fitted to.
-        band: relative half-width of the range.
+        band: see `targets.constants.Cost`.
     """
 
     target: str

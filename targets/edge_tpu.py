@@ -68,6 +68,11 @@ _INSTEAD: Final = {
     "DIV": "Multiply by the reciprocal.", "GATHER": "Use SLICE.",
 }  # fmt: skip
 
+_OLDER: Final = {
+    "FULLY_CONNECTED": ("Use one weight scale for the whole layer.", "dense-per-tensor"),
+    "RESIZE_NEAREST_NEIGHBOR": ("Resize by whole steps, without half-pixel centres.", "resize"),
+}  # fmt: skip
+"""What to do about an operator version that is too new, and the fix's name."""
 _TO_INT8: Final = "Convert the model to int8, with int8 or uint8 inputs and outputs."
 Refusal = tuple[str, str, str]
 
@@ -128,8 +133,7 @@ def refusal(graph: Graph, op: Operator, level: int) -> Refusal | None:
     if op.kind.startswith("RESIZE") and level < NEWEST:
         newest = _RESIZE_VERSION
     if op.version > newest:
-        fix = "dense-per-tensor" if op.kind == "FULLY_CONNECTED" else ""
-        remedy = "Use one weight scale for the whole layer." if fix else "Convert with an older converter."
+        remedy, fix = _OLDER.get(op.kind, ("Convert with an older converter.", ""))
         return f"operator version {op.version}; the compiler knows up to {newest}", remedy, fix
     if refused := _of_tensors(graph, op, level):
         return refused
@@ -159,7 +163,7 @@ def _of_tensors(graph: Graph, op: Operator, level: int) -> Refusal | None:
         if not tensor.is_constant and any(size > 1 for size in tensor.shape[:-_INNERMOST]):
             return (
                 f"tensor {tensor.name!r} has {len(tensor.shape)} dimensions of which more than the last "
-                f"{_INNERMOST} are above 1", "Use batch 1 and at most three dimensions.", "static-batch",
+                f"{_INNERMOST} are above 1", "Use batch 1 and at most three dimensions.", "",
             )  # fmt: skip
     return None
 

@@ -167,7 +167,7 @@ def _resize(graph: Graph, op: Operator, level: int) -> Refused:
     if prod(made.shape) > _RESIZED_BYTES:
         return (
             f"it resizes {sizes}, more than it is known to take",
-            "Use a smaller input, or leave the last resize to your program.", "resize",
+            "Use a smaller input, or leave the last resize to your program.", "",
         )  # fmt: skip
     return None
 

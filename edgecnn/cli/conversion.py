@@ -1,4 +1,4 @@
-"""What came of a conversion, as text: files, rungs of the ladder, the worst classes, reasons."""
+"""What came of a conversion, as text: files, rungs, the worst classes, reasons; and of an audit before it."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -96,3 +96,16 @@ def _show_verdict(one: Any) -> None:
         return
     text.show(text.table(verdict.table(_CLASSES_SHOWN), verdict.columns))
     text.each_shown(verdict.reasons)
+
+
+def show_audit(found: Any) -> None:
+    """What was found about the images that calibrate."""
+    for one in found.findings:
+        text.show(f"[{one.severity}] {one.what}")
+        text.each_shown(f"    {name}" for name in one.where)
+        text.show(f"    {one.advice}")
+    curve = "  ".join(f"{count}: {width:.0%}" for count, width in found.growth.curve)
+    text.show(f"width of the ranges by number of images  {curve}")
+    usable = "usable" if found.findings else "nothing found"
+    verdict = "do not calibrate with these" if found.stops else usable
+    text.show(f"{found.images} images of {found.data}, {found.validation} of validation: {verdict}")

@@ -141,7 +141,7 @@ def inspect(
 ) -> None:
     """Show the layers, and for a target what runs where, why not, how fast and in how much memory."""
     from edgecnn.inspection import inspect_model
-    from edgecnn.targeting import mend
+    from edgecnn.targeting.mending import mend
 
     allowed = target.limits(max_latency, max_ram, max_flash)
     if on is None and (allowed or fix):

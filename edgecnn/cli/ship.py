@@ -168,7 +168,7 @@ def convert(
         if on is None:
             results += convert_model(source, **words)
         else:
-            from edgecnn.targeting import ship
+            from edgecnn.targeting.shipping import ship
 
             made = ship(source, on, limits=limits, converted=results.extend, **words).made
     if as_json:
@@ -195,6 +195,7 @@ def audit(
 ) -> None:
     """Say whether images are fit to calibrate int8 with: scale, colours, classes, copies, outliers."""
     from edgecnn.auditing import audit_model, write_histogram_page
+    from edgecnn.cli.conversion import show_audit
     from edgecnn.report.difference import refuse_existing
 
     refuse_existing(page, force)
@@ -204,7 +205,7 @@ def audit(
     found = audit_model(model, data, progress=text.counted("images"), **words)
     if page is not None:
         text.tell(f"page     {write_histogram_page(page, model, data, force=force, **words)}")
-    text.show_json(found.as_dict()) if as_json else _show_audit(found)
+    text.show_json(found.as_dict()) if as_json else show_audit(found)
     if found.stops:
         raise typer.Exit(1)
 
@@ -293,15 +294,3 @@ def quickstart(
 
     done = start(out, task=task, force=force, progress=text.progress)
     text.show(f"report   {done.report}\npicture  {done.picture}")
-
-
-def _show_audit(found: Any) -> None:
-    for one in found.findings:
-        text.show(f"[{one.severity}] {one.what}")
-        text.each_shown(f"    {name}" for name in one.where)
-        text.show(f"    {one.advice}")
-    curve = "  ".join(f"{count}: {width:.0%}" for count, width in found.growth.curve)
-    text.show(f"width of the ranges by number of images  {curve}")
-    usable = "usable" if found.findings else "nothing found"
-    verdict = "do not calibrate with these" if found.stops else usable
-    text.show(f"{found.images} images of {found.data}, {found.validation} of validation: {verdict}")

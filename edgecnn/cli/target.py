@@ -70,7 +70,7 @@ def estimate(
     as_json: _Json = False,
 ) -> None:
     """Estimate a model's latency and memory on a device, layer by layer, with the error to expect."""
-    from edgecnn.targeting import answer
+    from edgecnn.targeting.answer import answer
 
     found = answer(model, target, threads=threads)
     if as_json:

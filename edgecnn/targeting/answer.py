@@ -88,6 +88,7 @@ def answer(
     *,
     threads: int | None = None,
     name: str = "the model",
+    vela: VelaReport | None = None,
 ) -> Answer:
     """Ask what a device would do with a model.
 
@@ -96,6 +97,7 @@ def answer(
         target: a profile, its name, or the path of a profile of your own.
         threads: of the interpreter; None is all of the device's cores.
         name: what to call it where bytes are given.
+        vela: what Vela said of it, where it was asked already.
 
     Raises:
         TargetError: the device is not known, the threads are none it has, or the file leaves a shape open.
@@ -109,8 +111,7 @@ def answer(
         graph, size, name = read(Path(model)), Path(model).stat().st_size, str(model)
     found = support(graph, device)
     unknown: list[str] = []
-    vela = None
-    if device.delegate == "ethos_u":
+    if device.delegate == "ethos_u" and vela is None:
         vela = _vela(model, device, unknown)
     return Answer(
         model=name,

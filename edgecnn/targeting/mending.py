@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from edgecnn import archive, files
+from edgecnn import archive
 from edgecnn.errors import TargetError
 from edgecnn.graph import Graph, Tensor, check, read
 from edgecnn.runtime.interpreter import open_interpreter
@@ -91,11 +91,7 @@ def mend(model: Path | str, target: str | Profile, *, out: Path | None = None, f
         )
     if place.exists() and not force:
         raise TargetError(f"{place} is there already. Choose another name, or overwrite it with --force.")
-    entries = archive.read_entries(path)
-    with files.replacing(place) as beside:
-        beside.write_bytes(changed)
-        if entries:
-            archive.write_entries(beside, entries)
+    archive.write_beside(path, place, changed)
     return Mended(path, place, done, before, support(made, device), largest)
 
 

@@ -217,7 +217,7 @@ def _for_ethos_u(one: Converted, device: Profile, progress: Callable[[str], None
     place = one.path.with_name(f"{one.path.stem}_vela.tflite")
     progress(f"compiling {one.path} with Vela for {device.ops.config}")
     report = to_ethosu(one.path, place, config=device.ops.config, force=force)
-    expected = answer(one.path, device)
+    expected = answer(one.path, device, vela=report)
     wrong = ethos_u.mispredicted(report, expected.support.verdicts)
     said = [
         f"operator {place_} ({expected.support.verdicts[place_].kind}): Vela decides otherwise than predicted"

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from edgecnn.cli.app import app
-from edgecnn.targeting import answer
+from edgecnn.targeting.answer import answer
 from targets.profile import PROFILES
 
 

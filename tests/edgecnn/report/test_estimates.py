@@ -12,7 +12,7 @@ from edgecnn.report import write_report
 from edgecnn.report.advice import advise
 from edgecnn.report.estimates import with_estimates
 from edgecnn.report.gather import gather
-from edgecnn.targeting import answer
+from edgecnn.targeting.answer import answer
 
 
 @pytest.fixture

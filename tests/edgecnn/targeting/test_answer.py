@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from edgecnn.errors import ModelError, OverBudget, TargetError
-from edgecnn.targeting import answer
+from edgecnn.targeting.answer import answer
 from targets.budget import Limits
 from targets.memory import memory
 from targets.profile import profile

@@ -6,8 +6,7 @@ import pytest
 from edgecnn import card
 from edgecnn.errors import TargetError
 from edgecnn.graph import read
-from edgecnn.targeting import mend
-from edgecnn.targeting.mending import _apart
+from edgecnn.targeting.mending import _apart, mend
 
 pytestmark = pytest.mark.tensorflow
 

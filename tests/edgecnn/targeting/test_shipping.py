@@ -11,7 +11,7 @@ from converters.to_edgetpu import COMPILER
 from edgecnn import card
 from edgecnn.errors import OverBudget, TargetError
 from edgecnn.graph import read
-from edgecnn.targeting import ship
+from edgecnn.targeting.shipping import ship
 from targets.budget import Limits
 
 pytestmark = pytest.mark.tensorflow
