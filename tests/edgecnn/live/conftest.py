@@ -136,6 +136,7 @@ class Chromium:
         return Tab(self, told["sessionId"], context)
 
     def close(self):
+        self._loop.run_until_complete(self._socket.close())
         self._loop.run_until_complete(self._http.close())
         self._loop.close()
         self._process.terminate()

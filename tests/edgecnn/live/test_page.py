@@ -7,6 +7,7 @@ import struct
 import sys
 import threading
 import time
+from contextlib import AsyncExitStack
 from http.cookies import SimpleCookie
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -47,6 +48,7 @@ async def request(page, path="/", *, method="GET", **given):
 
 
 async def connect(http, page, **given):
+    """A web socket, for `async with`: a session that ends before its sockets leaves them to the collector."""
     query = urlsplit(page.url).query
     return await http.ws_connect(
         f"http://127.0.0.1:{page.address.port}/live" + (f"?{query}" if query else ""), **given
@@ -200,13 +202,17 @@ def test_the_slider_reaches_the_device_and_the_other_viewers_and_only_the_newest
         time.sleep(0.2)
 
     async def look(page):
-        async with aiohttp.ClientSession() as http:
-            mine, other = await connect(http, page), await connect(http, page)
+        async with (
+            aiohttp.ClientSession() as http,
+            await connect(http, page) as mine,
+            await connect(http, page) as other,
+        ):
             for value in range(20, 41):
                 await mine.send_json({"threshold": value / 100})
             while (await receive(other, "threshold"))["threshold"] != 0.4:
                 pass
-            return await receive(await connect(http, page), "hello")
+            async with await connect(http, page) as late:
+                return await receive(late, "hello")
 
     with Page("0", title="t", adjust=adjust, threshold=0.5) as page:
         assert run(look(page))["threshold"] == 0.4
@@ -222,7 +228,8 @@ def test_a_threshold_that_the_device_refuses_stays_and_is_told():
         async with aiohttp.ClientSession() as http, await connect(http, page) as connection:
             await connection.send_json({"threshold": 0.9})
             told = await receive(connection, "threshold")
-            return told["threshold"], (await receive(await connect(http, page), "log"))["lines"][-1]["text"]
+            async with await connect(http, page) as late:
+                return told["threshold"], (await receive(late, "log"))["lines"][-1]["text"]
 
     with Page("0", title="t", adjust=adjust, threshold=0.5) as page:
         assert run(look(page)) == (0.5, "the threshold stays as it was: no such option")
@@ -497,8 +504,8 @@ def test_who_looks_away_gets_no_pictures_and_none_are_made(page, monkeypatch):
         page.show(seen_now(index=0), Numbers())
         await asyncio.sleep(0.2)
         assert made == []
-        async with aiohttp.ClientSession() as http:
-            viewers = [await connect(http, page) for _ in range(5)]
+        async with aiohttp.ClientSession() as http, AsyncExitStack() as opened:
+            viewers = [await opened.enter_async_context(await connect(http, page)) for _ in range(5)]
             for viewer in viewers:
                 await receive(viewer, "picture")
             assert len(made) == 1
@@ -518,8 +525,11 @@ def test_who_looks_away_gets_no_pictures_and_none_are_made(page, monkeypatch):
 
 def test_no_more_than_32_browsers_look(page):
     async def look():
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
-            viewers = [await connect(http, page) for _ in range(32)]
+        async with (
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http,
+            AsyncExitStack() as opened,
+        ):
+            viewers = [await opened.enter_async_context(await connect(http, page)) for _ in range(32)]
             assert not any(viewer.closed for viewer in viewers)
             with pytest.raises(aiohttp.WSServerHandshakeError) as told:
                 await connect(http, page)
